@@ -1,0 +1,119 @@
+r"""The one idea: measure the sine, and never call acos.
+
+Every function here works on the last axis and broadcasts over the others, so
+``(B, d)`` against ``(B, d)`` gives ``(B,)``, and ``(B, 1, d)`` against
+``(C, d)`` gives ``(B, C)``. Angles are in radians. All of it is `keras.ops`, so
+it runs, and is differentiated, on every Keras backend.
+"""
+
+import math
+
+from keras import ops
+
+
+def _scaled(x):
+    """Split x into a positive size and x / size, so that squares stay in range.
+
+    ``(..., d) -> (..., 1), (..., d), (..., 1)``: the size, x divided by it, and
+    where x is not the zero vector.
+
+    Naive form: sqrt(sum(x²)). It overflows for ‖x‖ above 1.8e19 and vanishes
+    below 1e-23 in float32, and its derivative at zero is 0/0.
+    Cure: divide by the largest entry first; put a constant in place of the
+    zero vector, whose derivative is then 0. A NaN is not zero, and passes.
+    """
+    size = ops.stop_gradient(ops.max(ops.abs(x), axis=-1, keepdims=True))
+    nonzero = ops.not_equal(size, 0.0)
+    size = ops.where(nonzero, size, 1.0)
+    return size, ops.where(nonzero, x / size, 0.0), nonzero
+
+
+def norm(x):
+    """Length of each vector, ``(..., d) -> (...)``; its gradient at zero is 0.
+
+    No overflow and no underflow: vectors of length 1e30 and 1e-30 are measured
+    as well as those of length 1, in float32 too.
+    """
+    size, scaled, nonzero = _scaled(x)
+    squares = ops.sum(scaled * scaled, axis=-1, keepdims=True)
+    # Naive form: sqrt(squares). At the zero vector its derivative is 1/0, and
+    # 1/0 times 0 is NaN, even inside the branch that `where` does not take
+    # (TensorFlow issue 38349). Cure: two `where`s, so that the root never sees 0.
+    root = ops.sqrt(ops.where(nonzero, squares, 1.0))
+    return ops.squeeze(size * ops.where(nonzero, root, 0.0), axis=-1)
+
+
+def unit(x):
+    """Direction of each vector, ``(..., d) -> (..., d)``: x̂ = x/‖x‖.
+
+    The zero vector has no direction. It stays zero, with zero gradient, so its
+    cosine with everything is 0 and its angle π/2.
+    """
+    _, scaled, nonzero = _scaled(x)
+    squares = ops.sum(scaled * scaled, axis=-1, keepdims=True)
+    return scaled / ops.sqrt(ops.where(nonzero, squares, 1.0))
+
+
+def cosine(x, w):
+    """Cosine of the angle between x and w, ``(..., d), (..., d) -> (...)``."""
+    return _cosine(unit(x), unit(w))
+
+
+def sine(x, w):
+    r"""Sine of the angle between x and w, ``(..., d), (..., d) -> (...)``, ≥ 0.
+
+    It is the length of the rejection, the part of x̂ that ŵ does not explain:
+    s = ‖x̂ - (x̂·ŵ) ŵ‖.
+
+    Naive form: sqrt(1 - c²). In float32 a cosine c near 1 no longer knows its
+    angle: below θ = 3.4e-4 it is 1 exactly, the root is 0, and its derivative
+    -c/sqrt(1 - c²) is infinite. Cure: subtract the vectors, which do know it,
+    and not the squares.
+    """
+    x, w = unit(x), unit(w)
+    return _sine(x, w, _cosine(x, w))
+
+
+def angle(x, w):
+    r"""Angle between x and w in [0, π], ``(..., d), (..., d) -> (...)``.
+
+    θ = atan2(s, c), with the sine s measured by the rejection.
+
+    Naive form: acos(c), whose derivative -1/sqrt(1 - c²) is infinite at ±1.
+    Clipping c first makes that derivative zero instead, just where training
+    ends. atan2 has the gradient (c ds - s dc)/(s² + c²), and s² + c² = 1.
+    """
+    x, w = unit(x), unit(w)
+    return unit_angle(x, w)
+
+
+def unit_angle(x, w):
+    """`angle` of vectors that are unit vectors (or zero) already."""
+    c = _cosine(x, w)
+    s = _sine(x, w, c)
+    # A zero vector has s = c = 0, where atan2 has no derivative: call it π/2.
+    return ops.arctan2(ops.where((s == 0.0) & (c == 0.0), 1.0, s), c)
+
+
+def ucos(phi):
+    r"""Cosine unrolled, ``(...) -> (...)``: (-1)^k cos φ - 2k, with k = ⌊φ/π⌋.
+
+    Naive form: cos φ, which turns back up past π, so that a worse angle is
+    rewarded. Cure: turn every second half wave over and hang it below the one
+    before. The result falls strictly, and is continuous with a continuous
+    first derivative, for all φ ≥ 0; it is flat at every φ = kπ.
+
+    SphereFace (Liu et al., 2017), the ψ of section 3.2, for whole multiples;
+    here for any φ, so that m·θ and θ + m are the same case.
+    """
+    k = ops.stop_gradient(ops.floor(phi / math.pi))
+    sign = 1.0 - 2.0 * (k - 2.0 * ops.floor(k / 2.0))
+    return sign * ops.cos(phi) - 2.0 * k
+
+
+def _cosine(x, w):
+    return ops.sum(x * w, axis=-1)
+
+
+def _sine(x, w, c):
+    return norm(x - ops.expand_dims(c, -1) * w)
