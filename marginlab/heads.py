@@ -114,7 +114,8 @@ class _Head(keras.layers.Layer, abc.ABC):
     def add_number(self, name, value):
         return self.add_weight(
             shape=(),
-            initializer=keras.initializers.Constant(value),
+            # Not initializers.Constant, which rounds to float32 on the way to float64.
+            initializer=lambda shape, dtype: ops.convert_to_tensor(value, dtype),
             trainable=False,
             autocast=False,
             name=name,
@@ -291,8 +292,9 @@ _SHARED = """
         scale: s, a positive number, or "norm" to use ‖x‖, as SphereFace's paper
             and the demo do. A number can be changed between steps.
         initializer: of `class_directions` (C, d); only the directions count.
-        dtype: "float64" to compute in float64; anything else means float32,
-            whatever the embeddings' type.
+        dtype: "float64" to compute in float64 (on TensorFlow; on JAX it needs
+            jax_enable_x64, and on PyTorch Keras takes the angle in float32).
+            Anything else means float32, whatever the embeddings' type.
 
     Call:
         ``(B, d)`` embeddings to ``(B, C)`` logits without margin; with ``(B,)``

@@ -1,0 +1,28 @@
+"""The same tests of geometry and heads, on the other Keras backends, each in a process of its own."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+FILES = ["test_geometry.py", "test_heads.py", "test_numerics.py"]
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_heads_on(backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed (the bench extra brings torch)")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--no-cov", "-p", "no:cacheprovider", *FILES],
+        cwd=HERE,
+        env=os.environ | {"KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout[-5000:] + run.stderr[-2000:]
+    assert " passed" in run.stdout
