@@ -205,7 +205,8 @@ def largest_margin(num_classes, dim=2, head="cosface", margin=None):
     mean of w_i, i ∈ I, and of w_j, j ∈ J, with I and J disjoint. As Σ_I λ_i‖w_i - z‖² = 1 - ‖z‖²
     ≤ 1, some w_i is within 1 of z, and m ≤ (w_i - z)·x_i ≤ 1. (These are the softmax codes of
     Jiang et al., "Generalized Neural Collapse for a Large Number of Classes", 2023.) Beyond,
-    cos(θ + m₂) - cos(θ + δ) ≤ 2 sin((δ - m₂)/2) gives the upper bound, perfect clusters the lower.
+    ucos(θ + m₂) - cos(θ + δ) ≤ 2 sin((δ - m₂)/2), or -4 sin²((δ - m₂)/4) if δ < m₂, gives the
+    upper bound, perfect clusters the lower.
 
     Args:
         num_classes: C, at least 2.
@@ -232,7 +233,8 @@ def largest_margin(num_classes, dim=2, head="cosface", margin=None):
     held = float(_gap(low) - _gap(m2))
     if low == high and (d == 2 or d + 1 >= C or m2 == 0):
         return held, held
-    return held, min(1.0, 2 * math.sin((high - m2) / 2))
+    half = (high - m2) / 2
+    return held, min(1.0, 2 * math.sin(half) if half >= 0 else max(held, -4 * math.sin(half / 2) ** 2))
 
 
 def half_width(neighbour, m1=1.0, m2=0.0, m3=0.0):

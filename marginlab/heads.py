@@ -145,21 +145,28 @@ class _Head(keras.layers.Layer, abc.ABC):
         if len(embeddings.shape) != 2 or embeddings.shape[1] not in (dim, None):
             raise ValueError(f"embeddings must have shape (batch, {dim}), got {tuple(embeddings.shape)}")
         if labels is not None:
-            labels = self._checked(labels, embeddings.shape[0])
-            # Where the values are only known when compiled code runs, a gather out
-            # of range would read zeros, or another class, and train on it quietly.
-            # Cure: the whole row becomes NaN, and so does its loss.
-            valid = (labels >= 0) & (labels < self.num_classes)
+            labels, valid = self.checked(labels, embeddings.shape[0])
             embeddings = ops.where(valid[:, None], embeddings, math.nan)
-            labels = ops.where(valid, labels, 0)
         return self._logits(embeddings, labels)
 
     @abc.abstractmethod
     def _logits(self, embeddings, labels):
         """Logits (B, C) of embeddings (B, d); labels (B,) are valid, or None for no margin."""
 
-    def _checked(self, labels, batch):
-        """Labels as a tensor of signed integers, or an error that says what is wrong."""
+    @abc.abstractmethod
+    def margins(self):
+        """(m₁, m₂, m₃) of ψ(θ) = ucos(m₁·θ + m₂) - m₃, as numbers or scalar tensors."""
+
+    def checked(self, labels, batch=None):
+        """Labels (B,) as integers in [0, C), and a mask (B,) of those that were valid.
+
+        Naive form: gather with whatever came. Where values are only known when
+        compiled code runs, an index out of range reads zeros, or another class,
+        and trains on it quietly. Cure: 0 in place of such a label, and a mask by
+        which the caller makes the whole row NaN, and its loss with it.
+
+        Raises TypeError or ValueError where what is wrong can be seen.
+        """
         labels = ops.convert_to_tensor(labels)
         dtype = keras.backend.standardize_dtype(labels.dtype)
         if "int" not in dtype:
@@ -175,7 +182,8 @@ class _Head(keras.layers.Layer, abc.ABC):
             raise ValueError(
                 f"labels must lie in [0, {self.num_classes}), got {values.min()} to {values.max()}"
             )
-        return labels
+        valid = (labels >= 0) & (labels < self.num_classes)
+        return ops.where(valid, labels, 0), valid
 
     def get_config(self):
         settings = {name: getattr(self, name) for name in self.state}
@@ -251,6 +259,9 @@ class Softmax(_Head):
                 shape=(self.num_classes,), initializer="zeros", autocast=False, name="bias"
             )
 
+    def margins(self):
+        return 1.0, 0.0, 0.0
+
     def _logits(self, embeddings, labels):
         logits = ops.matmul(embeddings, ops.transpose(self.class_directions))
         return logits + self.bias if self.use_bias else logits
@@ -268,15 +279,11 @@ class _CosineHead(_Head):
         super().__init__(num_classes, **kwargs)
         self.scale = scale
 
-    @abc.abstractmethod
-    def _margins(self):
-        """(m₁, m₂, m₃), numbers or scalar weights."""
-
     def _logits(self, embeddings, labels):
         x, w = geometry.unit(embeddings), geometry.unit(self.class_directions)
         logits = ops.matmul(x, ops.transpose(w))
         if labels is not None:
-            m1, m2, m3 = self._margins()
+            m1, m2, m3 = self.margins()
             theta = geometry.unit_angle(x, ops.take(w, labels, axis=0))
             psi = geometry.ucos(m1 * theta + m2) - m3
             place = ops.stack([ops.arange(ops.shape(labels)[0], dtype=labels.dtype), labels], axis=-1)
@@ -326,7 +333,7 @@ class NormFace(_CosineHead):
     Wang et al., "NormFace: L2 Hypersphere Embedding for Face Verification", 2017.
     """
 
-    def _margins(self):
+    def margins(self):
         return 1.0, 0.0, 0.0
 
 
@@ -344,7 +351,7 @@ class SphereFace(_CosineHead):
         super().__init__(num_classes, **kwargs)
         self.margin = margin
 
-    def _margins(self):
+    def margins(self):
         return self.state["margin"], 0.0, 0.0
 
 
@@ -362,7 +369,7 @@ class CosFace(_CosineHead):
         super().__init__(num_classes, **kwargs)
         self.margin = margin
 
-    def _margins(self):
+    def margins(self):
         return 1.0, 0.0, self.state["margin"]
 
 
@@ -381,7 +388,7 @@ class ArcFace(_CosineHead):
         super().__init__(num_classes, **kwargs)
         self.margin = margin
 
-    def _margins(self):
+    def margins(self):
         return 1.0, self.state["margin"], 0.0
 
 
@@ -404,5 +411,5 @@ class CombinedMargin(_CosineHead):
         super().__init__(num_classes, **kwargs)
         self.m1, self.m2, self.m3 = m1, m2, m3
 
-    def _margins(self):
+    def margins(self):
         return self.state["m1"], self.state["m2"], self.state["m3"]

@@ -3,7 +3,8 @@
 Every function draws into `ax`, or into a new figure when none is given, and
 returns the Axes; only `frame_strip`, which has many panels, returns the Figure.
 Classes and curves are named where they lie, so that colour is never the only
-way to tell them apart. Wrong input raises a ValueError that names the argument,
+way to tell them apart; names beside the axes need a figure with
+layout="constrained", as a new one has. Wrong input raises a ValueError that names the argument,
 says what came and what is allowed.
 """
 
@@ -136,10 +137,21 @@ def _labels(value, length):
     return labels.astype(int)
 
 
-def _curves(name, value):
+def _curves(name, value, length, axis, most=1, low=-np.inf):
+    """{curve: [line, …]} of one or, where a curve is a tuple, up to most lines each."""
     if not isinstance(value, dict) or not value:
         raise ValueError(f"{name} must be a dict of name to values, with one or more names, got {value!r}")
-    return value
+    curves = {curve: lines if isinstance(lines, tuple) else (lines,) for curve, lines in value.items()}
+    for curve, lines in curves.items():
+        if not 1 <= len(lines) <= most:
+            allowed = (
+                "values or a tuple (values, naive values)" if most > 1 else "values, not a tuple of them"
+            )
+            raise ValueError(f"{name}[{curve!r}] must be {allowed}, got a tuple of {len(lines)}")
+    return {
+        curve: [_line(f"{name}[{curve!r}]", line, length, axis, low) for line in lines]
+        for curve, lines in curves.items()
+    }
 
 
 # Parts.
@@ -212,7 +224,7 @@ def _pi(value, _=None):
     """0.785… as "π/4"."""
     part = Fraction(value / np.pi).limit_denominator(4)
     n, over = part.numerator, part.denominator
-    return {0: "0", 1: "π", -1: "−π"}.get(n, f"{n}π") + (f"/{over}" if over > 1 else "")
+    return {0: "0", 1: "π", -1: "−π"}.get(n, f"{n}π".replace("-", "−")) + (f"/{over}" if over > 1 else "")
 
 
 def _radians(axis, low, high):
@@ -244,9 +256,13 @@ def _name_ends(ax, ends, gap=0.085):
         ax.annotate(name, (x, y), (1.06, place), textcoords="axes fraction", **text)
 
 
+def _drawable(ax, y):
+    return np.isfinite(y) & ((y > 0) | (ax.get_yscale() != "log"))
+
+
 def _end(ax, name, colour, x, y):
-    """Where a line ends: its last finite point, or the top right corner if it has none."""
-    drawn = np.flatnonzero(np.isfinite(y) & ((y > 0) | (ax.get_yscale() != "log")))
+    """Where a line ends: its last drawable point, or the top right corner if it has none."""
+    drawn = np.flatnonzero(_drawable(ax, y))
     last = drawn[-1] if len(drawn) else -1
     return name, colour, x[last], y[last] if len(drawn) else ax.get_ylim()[1]
 
@@ -264,6 +280,8 @@ def _mark_undrawable(ax, lines, row=0.11):
 
     above = rows({"NaN": np.isnan, "∞": np.isinf})
     below = rows({"0": lambda y: y == 0}) if ax.get_yscale() == "log" else []
+    if not any(_drawable(ax, y).any() for _, _, y in lines):
+        ax.set_ylim(0.1, 1)
     scale = ax.yaxis.get_transform()
     low, high = scale.transform(ax.get_ylim())
     unit = (high - low) / max(1 - row * len(above + below), 0.2)
@@ -473,24 +491,16 @@ def psi(theta, curves, ax=None):
             drawn dashed in the same colour.
     """
     theta = _axis("theta", theta)
+    curves = _curves("curves", curves, len(theta), "theta", most=2)
     ax = _axes(ax, WIDE)
     styles = "-", (0, (2.5, 1.5))
-    ends, both = [], False
-    for i, (name, value) in enumerate(_curves("curves", curves).items()):
-        pair = value if isinstance(value, tuple) else (value,)
-        if len(pair) > 2:
-            raise ValueError(
-                f"curves[{name!r}] must be values or (values, naive values), got {len(pair)} arrays"
-            )
-        pair = [_line(f"curves[{name!r}]", values, len(theta), "theta") for values in pair]
-        for values, style in zip(pair, styles, strict=False):
-            ax.plot(theta, values, color=_colour(i), ls=style)
-        ends.append((name, _colour(i), pair[0]))
-        both = both or len(pair) == 2
+    for i, lines in enumerate(curves.values()):
+        for y, style in zip(lines, styles, strict=False):
+            ax.plot(theta, y, color=_colour(i), ls=style)
     _radians(ax.xaxis, theta.min(), theta.max())
     ax.set(xlabel="angle θ to the true class (rad)", ylabel="ψ(θ)")
-    _name_ends(ax, [_end(ax, name, colour, theta, y) for name, colour, y in ends])
-    if both:
+    _name_ends(ax, [_end(ax, name, _colour(i), theta, y) for i, (name, (y, *_)) in enumerate(curves.items())])
+    if any(len(lines) == 2 for lines in curves.values()):
         words = zip(styles, ("unrolled", "naive"), strict=True)
         handles = [plt.Line2D([], [], color=INK, ls=style, label=word) for style, word in words]
         ax.legend(handles=handles, loc="lower left")
@@ -510,20 +520,20 @@ def gradient_by_angle(theta, curves, log_y=False, ax=None):
         log_y: whether sizes are on a log axis too.
     """
     theta = _axis("theta", theta, positive=True)
+    curves = _curves("curves", curves, len(theta), "theta", low=0)
     ax = _axes(ax, WIDE)
+    ax.set(xscale="log", yscale="log" if log_y else "linear")
     lines = []
-    for i, (name, value) in enumerate(_curves("curves", curves).items()):
-        y = _line(f"curves[{name!r}]", value, len(theta), "theta", low=0)
+    for i, (name, (y,)) in enumerate(curves.items()):
         # Where curves coincide, the wide one is seen on both sides of the narrow one.
         width = 2 + 1.8 * (len(curves) - 1 - i)
-        ax.plot(theta, np.where(np.isfinite(y), y, np.nan), color=_colour(i), lw=width)
+        ax.plot(theta, np.where(_drawable(ax, y), y, np.nan), color=_colour(i), lw=width)
         lines.append((name, _colour(i), theta, y))
-    ax.set(xscale="log", xlabel="angle θ to the true class (rad)", ylabel="size of the gradient")
+    ax.set(xlabel="angle θ to the true class (rad)", ylabel="size of the gradient")
     ax.set_xlim(theta.min(), theta.max())
     ax.xaxis.set_major_locator(LogLocator(numticks=6))
     ax.xaxis.set_minor_locator(NullLocator())
     if log_y:
-        ax.set_yscale("log", nonpositive="mask")
         ax.yaxis.set_minor_locator(NullLocator())
     _mark_undrawable(ax, [line[1:] for line in lines])
     _name_ends(ax, [_end(ax, *line) for line in lines])
@@ -544,11 +554,11 @@ def decision_boundary(theta1, boundaries, ax=None):
         boundaries: name to θ₂ (n,) in radians, NaN where the head has none.
     """
     theta1 = _axis("theta1", theta1)
+    boundaries = _curves("boundaries", boundaries, len(theta1), "theta1")
     ax = _axes(ax)
     low, high = theta1.min(), theta1.max()
     ax.plot([low, high], [low, high], color=FAINT, lw=1.5, zorder=1)
-    for i, (name, value) in enumerate(_curves("boundaries", boundaries).items()):
-        theta2 = _line(f"boundaries[{name!r}]", value, len(theta1), "theta1")
+    for i, (name, (theta2,)) in enumerate(boundaries.items()):
         ax.fill_between(theta1, theta1, theta2, color=_colour(i), alpha=0.3 / len(boundaries), lw=0)
         ax.plot(theta1, theta2, color=_colour(i), label=name)
     _radians(ax.xaxis, low, high)
@@ -579,6 +589,12 @@ def loss_landscape(margins, scales, losses, chosen=None, largest_margin=None, ax
     losses = np.ma.masked_where(~(np.isfinite(losses) & (losses > 0)), losses)
     if not losses.count():
         raise ValueError("losses must be above 0 and finite somewhere, got no such value")
+    if chosen is not None:
+        chosen = _array("chosen", chosen, (2,), "a pair (margin, scale)")
+    limit = largest_margin
+    if limit is not None:
+        limit = np.full(len(scales), limit) if np.ndim(limit) == 0 else limit
+        limit = _line("largest_margin", limit, len(scales), "scales")
     ax = _axes(ax, (5.0, 4.4))
     ax.set_facecolor(FAINT)
     ax.set_yscale("log", base=2)
@@ -596,17 +612,14 @@ def loss_landscape(margins, scales, losses, chosen=None, largest_margin=None, ax
     bar.outline.set_visible(False)
     bar.ax.minorticks_off()
     ends = (margins[0], margins[-1]), (scales[0], scales[-1])
-    if largest_margin is not None:
-        limit = np.full(len(scales), largest_margin) if np.ndim(largest_margin) == 0 else largest_margin
-        limit = _line("largest_margin", limit, len(scales), "scales")
+    if limit is not None:
         ax.plot(limit, scales, color="white", ls=(0, (4, 2)))
         inward = -1 if 2 * limit[0] > margins[0] + margins[-1] else 1
         text = {"rotation": 90, "ha": "right" if inward < 0 else "left", "size": 12, "color": "white"}
         text |= {"textcoords": "offset points", "path_effects": _halo(1.5, INK)}
         ax.annotate("largest feasible margin", (limit[0], scales[0]), (4 * inward, 6), **text)
     if chosen is not None:
-        x, y = _array("chosen", chosen, (2,), "a pair (margin, scale)")
-        ax.plot(x, y, "*", ms=18, mfc=PALETTE[3], mec="white", mew=1.5, clip_on=False)
+        ax.plot(*chosen, "*", ms=18, mfc=PALETTE[3], mec="white", mew=1.5, clip_on=False)
     ax.set(xlabel="margin", ylabel="scale", xlim=ends[0], ylim=ends[1])
     return ax
 
@@ -627,15 +640,15 @@ def training_curves(steps, losses, accuracies, ax=None):
     losses = _line("losses", losses, len(steps), "steps", low=0)
     accuracies = _line("accuracies", accuracies, len(steps), "steps", low=0, high=1)
     ax = _axes(ax, WIDE)
+    ax.set(xlabel="step", yscale="log")
     twin = ax.twinx()
     for side, y, colour, label in (
         (ax, losses, _colour(1), "loss"),
         (twin, 100 * accuracies, _colour(0), "accuracy (%)"),
     ):
-        side.plot(steps, np.where(np.isfinite(y), y, np.nan), color=colour)
+        side.plot(steps, np.where(_drawable(side, y), y, np.nan), color=colour)
         side.set_ylabel(label, color=colour, weight="bold")
         side.tick_params(axis="y", labelcolor=colour)
-    ax.set(xlabel="step", yscale="log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.yaxis.set_minor_locator(NullLocator())
