@@ -413,3 +413,13 @@ class CombinedMargin(_CosineHead):
 
     def margins(self):
         return self.state["m1"], self.state["m2"], self.state["m3"]
+
+
+BY_NAME = {
+    "softmax": Softmax,
+    "normface": NormFace,
+    "sphereface": SphereFace,
+    "cosface": CosFace,
+    "arcface": ArcFace,
+    "combined": CombinedMargin,
+}

@@ -1,0 +1,340 @@
+"""Trainer: the model behind the sliders, compiled once and retrained many times.
+
+A slider is only fun if the picture follows the hand. So nothing is done twice:
+the images stay on the device, already averaged by the encoder's first layers;
+many steps, and the look at the test set after them, are one compiled XLA
+program; and a new margin or scale is a new value in a weight of the head, not a
+new program.
+"""
+
+import dataclasses
+import json
+import math
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from marginlab import encoders, geometry, heads
+from marginlab.budget import budget
+from marginlab.data import load_mnist
+
+# Chosen by `python tests/benchmarks/search_defaults.py`; its table is book/results/defaults.md.
+DEFAULTS = {
+    "softmax": {},
+    "normface": {"scale": 10.0},
+    "sphereface": {"margin": 1.5, "scale": 10.0},
+    "cosface": {"margin": 0.1, "scale": 30.0},
+    "arcface": {"margin": 0.3, "scale": 30.0},
+    "combined": {"m1": 1.0, "m2": 0.2, "m3": 0.05, "scale": 30.0},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """One moment of a training run: what the pictures are drawn from, in plain NumPy.
+
+    Attributes:
+        step: steps taken so far.
+        loss: mean training loss over the steps since the frame before.
+        accuracy: share of all 10,000 test images classified rightly, without margin.
+        embeddings: ``(n, 2)``, of a fixed sample of the test images.
+        labels: ``(n,)``, their digits.
+        class_directions: ``(C, 2)``, unit vectors.
+    """
+
+    step: int
+    loss: float
+    accuracy: float
+    embeddings: np.ndarray
+    labels: np.ndarray
+    class_directions: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """A finished run.
+
+    Attributes:
+        settings: what it was trained with: head, seed, margin, scale, epochs, …
+        frames: the `Frame`s, in order.
+        test_accuracy: on all 10,000 test images, without margin.
+        test_embeddings: ``(10000, 2)``.
+        seconds: from the first step to the last frame.
+    """
+
+    settings: dict
+    frames: list
+    test_accuracy: float
+    test_embeddings: np.ndarray
+    seconds: float
+
+    @property
+    def losses(self):
+        """Training loss of each frame, ``(F,)``."""
+        return np.array([frame.loss for frame in self.frames])
+
+    @property
+    def accuracies(self):
+        """Test accuracy of each frame, ``(F,)``."""
+        return np.array([frame.accuracy for frame in self.frames])
+
+    @property
+    def trained(self):
+        """Whether it learnt to tell the digits: a finite loss, and at least 90 % right."""
+        return bool(np.isfinite(self.losses[-1]) and self.test_accuracy >= 0.9)
+
+    def explain(self):
+        """In words: how it went, and if it did not train, what the budget has to say."""
+        words = f"{self.test_accuracy:.1%} of the test images right after {self.frames[-1].step} steps."
+        if self.trained:
+            return words
+        head, scale = self.settings["head"], self.settings.get("scale")
+        if head not in DEFAULTS or head == "softmax":
+            return f"It did not train: {words}"
+        margin = self.settings.get("margin")
+        if head == "combined":
+            margin = tuple(self.settings[m] for m in ("m1", "m2", "m3"))
+        classes, dim = self.frames[-1].class_directions.shape
+        return f"It did not train: {words} {budget(classes, dim, head, margin, scale)}"
+
+    def save(self, path):
+        """Write settings, frames and test embeddings to one ``.npz`` file."""
+        meta = {"settings": self.settings, "test_accuracy": self.test_accuracy, "seconds": self.seconds}
+        columns = {f.name: np.array([getattr(x, f.name) for x in self.frames]) for f in dataclasses.fields(Frame)}
+        columns["labels"] = columns["labels"][0]
+        np.savez_compressed(path, meta=json.dumps(meta), test_embeddings=self.test_embeddings, **columns)
+
+    @classmethod
+    def load(cls, path):
+        """Read what `save` wrote."""
+        with np.load(path) as file:
+            arrays = dict(file)
+        meta = json.loads(str(arrays.pop("meta")))
+        test_embeddings, labels = arrays.pop("test_embeddings"), arrays.pop("labels")
+        rows = [dict(zip(arrays, row, strict=True)) for row in zip(*arrays.values(), strict=True)]
+        frames = [
+            Frame(**row | {"step": int(row["step"]), "loss": float(row["loss"]), "accuracy": float(row["accuracy"])}, labels=labels)
+            for row in rows
+        ]
+        return cls(frames=frames, test_embeddings=test_embeddings, **meta)
+
+
+class Trainer:
+    """Trains an encoder and a head on all 60,000 images of MNIST, again and again.
+
+    Making one takes some seconds (TensorFlow and XLA compile the program); every
+    `retrain` after that takes about half a second on two cores, with any margin
+    and scale. The same seed on the same machine gives the same frames to the bit.
+
+    The first part of a run is annealed, as SphereFace's paper does it (Liu et
+    al., 2017, supplement): the logits are a·(head with margin) + (1 - a)·‖x‖cos θ,
+    with a going from 0 to 1. On the circle a class cannot pass another that is
+    already in place; ‖x‖ lets it pass through the middle.
+
+    Args:
+        head: "softmax", "normface", "sphereface", "cosface", "arcface" or
+            "combined"; or a layer that is called like a head.
+        seed: of the weights and of the order of the images.
+        encoder: a function that makes a `keras.Sequential` from images to 2-D
+            embeddings; by default `encoders.fast`.
+        epochs, batch_size, learning_rate, beta_2: of Adam, under one cycle: the
+            rate rises for a tenth of the steps, then falls as a cosine.
+        anneal: when a leaves 0 and when it reaches 1, as shares of the run; None
+            for a = 1 throughout.
+        frames: how many a run gives.
+        sample: how many test images a frame shows.
+        **settings: margin and scale (m1, m2, m3 for "combined") to start from,
+            in place of `DEFAULTS[head]`. Only here can scale be "norm".
+
+    Raises:
+        ValueError, TypeError: for an unknown head or setting, or a value that
+            the head refuses.
+    """
+
+    def __init__(
+        self,
+        head="arcface",
+        seed=0,
+        *,
+        encoder=encoders.fast,
+        epochs=5,
+        batch_size=120,
+        learning_rate=0.02,
+        beta_2=0.95,
+        anneal=(0.2, 0.7),
+        frames=20,
+        sample=1000,
+        **settings,
+    ):
+        if isinstance(head, str):
+            if head not in heads.BY_NAME:
+                raise ValueError(f"head must be one of {', '.join(heads.BY_NAME)}, or a layer; got {head!r}")
+            self.name = head
+            self.head = heads.BY_NAME[head](10, **DEFAULTS[head] | settings)
+        else:
+            self.name, self.head = head.name, head
+        for name, value in dict(epochs=epochs, batch_size=batch_size, frames=frames, sample=sample).items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        self.seed = seed
+        self.encoder = encoder()
+        self.steps = -(-epochs * 60_000 // batch_size)
+        self.epochs, self.batch_size, self.frames, self.anneal = epochs, batch_size, frames, anneal
+        self._defaults = {name: getattr(self.head, name) for name in getattr(self.head, "state", {})}
+        self._sample = np.sort(np.random.default_rng(0).choice(10_000, min(sample, 10_000), replace=False))
+
+        stem, self._tail = _split(self.encoder)
+        self._x, self._y, self._x_test, self._y_test = _on_device(stem)
+        self._tail(self._x[:1])  # builds the weights
+        self.head(self.encoder(np.zeros((1, 28, 28), "float32")))
+        self._weights = [*self._tail.trainable_variables, *self.head.trainable_variables]
+        warmup = self.steps // 10
+        self._optimizer = keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(
+                0.0, self.steps - warmup, warmup_target=learning_rate, warmup_steps=warmup
+            ),
+            beta_2=beta_2,
+        )
+        self._optimizer.build(self._weights)
+        self._advance = tf.function(self._advance_eagerly, jit_compile=True, autograph=False)
+        self._run = 0
+        self._advance(tf.zeros((self._chunk, batch_size), tf.int32))
+
+    @property
+    def _chunk(self):
+        """Steps from one frame to the next."""
+        return -(-self.steps // self.frames)
+
+    @property
+    def traces(self):
+        """How often the program was traced: once, whatever margins and scales were asked for."""
+        return self._advance.experimental_get_tracing_count()
+
+    def retrain(self, *, seed=None, **settings):
+        """Train from the start with these settings and return the `Result`.
+
+        Args:
+            seed: in place of the trainer's own.
+            **settings: margin (radians, cosine units or multiplier: the head's
+                own unit) and scale; what is not given is the trainer's default.
+
+        Raises as the head does for values out of range. A margin or scale too
+        large for ten classes in the plane does not raise: see `Result.trained`.
+        """
+        start = time.perf_counter()
+        frames = list(self.iter_frames(seed=seed, **settings))
+        seconds = time.perf_counter() - start
+        return Result(self._describe(seed), frames, frames[-1].accuracy, self._last.numpy(), seconds)
+
+    def iter_frames(self, *, seed=None, **settings):
+        """Yield the `Frame`s of a run as they come. Arguments as for `retrain`.
+
+        It may be left at any frame: the next run starts from its own seed, and
+        nothing carries over. Starting another run ends this one.
+        """
+        self._set(settings)
+        self._run += 1
+        return self._frames(self._run, self.seed if seed is None else seed)
+
+    def _frames(self, run, seed):
+        batches = self._begin(seed)
+        for step in range(0, self.steps, self._chunk):
+            if run != self._run:
+                raise RuntimeError("this run ended when another run of the same Trainer started")
+            loss, accuracy, self._last, directions = self._advance(batches[step : step + self._chunk])
+            yield Frame(
+                step + self._chunk,
+                float(loss),
+                float(accuracy),
+                self._last.numpy()[self._sample],
+                self._y_test.numpy()[self._sample],
+                directions.numpy(),
+            )
+
+    def _set(self, settings):
+        unknown = settings.keys() - self._defaults.keys()
+        if unknown:
+            allowed = ", ".join(self._defaults) or "none"
+            raise TypeError(f"{self.name} has no setting {sorted(unknown)[0]!r}; its settings are: {allowed}")
+        for name, value in (self._defaults | {k: v for k, v in settings.items() if v is not None}).items():
+            setattr(self.head, name, value)
+
+    def _describe(self, seed):
+        settings = {name: getattr(self.head, name) for name in self._defaults}
+        seed = self.seed if seed is None else seed
+        return {"head": self.name, "seed": seed, **settings, "epochs": self.epochs, "batch_size": self.batch_size}
+
+    def _begin(self, seed):
+        """Fresh weights and optimiser, and the order of the images: ``(steps, batch)`` indices."""
+        rng = np.random.default_rng(seed)
+        for layer in [*self._tail.layers, self.head]:
+            for weight in layer.weights:
+                initializer = getattr(layer, f"{weight.name}_initializer", None)
+                if weight.name == "class_directions":
+                    initializer = layer.initializer
+                if initializer is not None:
+                    config = initializer.get_config()
+                    if "seed" in config:
+                        config["seed"] = int(rng.integers(2**31))
+                    weight.assign(type(initializer).from_config(config)(weight.shape, weight.dtype))
+        for weight in self._optimizer.variables:
+            weight.assign(tf.zeros_like(weight.value))
+        count = self._chunk * self.frames * self.batch_size
+        epochs = [rng.permutation(60_000) for _ in range(-(-count // 60_000))]
+        return tf.constant(np.concatenate(epochs)[:count].reshape(-1, self.batch_size), tf.int32)
+
+    def _advance_eagerly(self, batches):
+        """Take these steps, then look at the test set: loss, accuracy, embeddings, class directions."""
+
+        def step(i, total):
+            x, y = tf.gather(self._x, batches[i]), tf.gather(self._y, batches[i])
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, self._logits(x, y)))
+            self._optimizer.apply(tape.gradient(loss, self._weights), self._weights)
+            return i + 1, total + loss
+
+        count = batches.shape[0]
+        _, total = tf.while_loop(lambda i, _: i < count, step, [0, 0.0])
+        embeddings = self._tail(self._x_test)
+        right = tf.argmax(self.head(embeddings), axis=1, output_type=tf.int32) == self._y_test
+        directions = geometry.unit(self.head.class_directions)
+        return total / count, tf.reduce_mean(tf.cast(right, tf.float32)), embeddings, directions
+
+    def _logits(self, x, y):
+        embeddings = self._tail(x, training=True)
+        logits = self.head(embeddings, y)
+        if self.anneal is None or self.name == "softmax":
+            return logits
+        start, end = self.anneal
+        done = tf.cast(self._optimizer.iterations, tf.float32) / self.steps
+        a = tf.clip_by_value((done - start) / (end - start), 0.0, 1.0)
+        plain = tf.matmul(embeddings, geometry.unit(self.head.class_directions), transpose_b=True)
+        return a * logits + (1 - a) * plain
+
+
+def _split(encoder):
+    """The encoder's first layers that have no weights, and the rest of it as a model."""
+    layers = list(encoder.layers)
+    first = next(i for i, layer in enumerate(layers) if layer.weights)
+    return layers[:first], keras.Sequential(layers[first:])
+
+
+_DEVICE = {}
+
+
+def _on_device(stem):
+    """All of MNIST as tensors, the images after the stem. Shared by all trainers with that stem."""
+    key = json.dumps([(type(layer).__name__, layer.get_config() | {"name": None}) for layer in stem], default=str)
+    if key not in _DEVICE:
+        (x, y), (x_test, y_test) = load_mnist()
+        prepare = keras.Sequential(stem) if stem else tf.identity
+
+        def images(x):
+            parts = [prepare(tf.cast(part, tf.float32) / 255.0) for part in np.array_split(x, len(x) // 5000)]
+            return tf.concat(parts, axis=0)
+
+        labels = [tf.constant(v, tf.int32) for v in (y, y_test)]
+        _DEVICE[key] = images(x), labels[0], images(x_test), labels[1]
+    return _DEVICE[key]
