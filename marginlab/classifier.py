@@ -75,6 +75,8 @@ class MarginClassifier(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         embeddings, self._training_embeddings = self._training_embeddings, None
+        if _between_replicas():
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
         y, valid = self.head.checked(y, y_pred.shape[0])
         if training and embeddings is not None:
             y_pred = self.head(embeddings, y)
@@ -101,3 +103,16 @@ class MarginClassifier(keras.Model):
     def from_config(cls, config):
         parts = {k: keras.saving.deserialize_keras_object(config[k]) for k in ("encoder", "head")}
         return cls(**config | parts)
+
+
+def _between_replicas():
+    """Whether Keras is only building the loss, outside every replica of a tf.distribute strategy.
+
+    It then passes the mean of the replicas' labels, which is no integer, and
+    drops the result.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return tf.distribute.in_cross_replica_context()
