@@ -84,6 +84,9 @@ STYLE = {
     "lines.linewidth": 2.4,
     "lines.solid_capstyle": "round",
 }
+# Settle the backend now. Settled later, inside a style context, a notebook's switch
+# to interactive figures would be undone with the style, and no further figure shown.
+matplotlib.get_backend()
 _styled = matplotlib.rc_context(STYLE)
 
 

@@ -225,8 +225,14 @@ class Trainer:
         """
         start = time.perf_counter()
         frames = list(self.iter_frames(seed=seed, **settings))
-        seconds = time.perf_counter() - start
-        return Result(self._describe(seed), frames, frames[-1].accuracy, self._last.numpy(), seconds)
+        return self.result(frames, seed, time.perf_counter() - start)
+
+    def result(self, frames, seed=None, seconds=math.nan):
+        """The `Result` of the run that has just yielded these frames, all of them."""
+        settings = {name: getattr(self.head, name) for name in self._defaults}
+        settings |= {"epochs": self.epochs, "batch_size": self.batch_size}
+        settings = {"head": self.name, "seed": self.seed if seed is None else seed} | settings
+        return Result(settings, frames, frames[-1].accuracy, self._last.numpy(), seconds)
 
     def iter_frames(self, *, seed=None, **settings):
         """Yield the `Frame`s of a run as they come. Arguments as for `retrain`.
@@ -260,11 +266,6 @@ class Trainer:
             raise TypeError(f"{self.name} has no setting {sorted(unknown)[0]!r}; its settings are: {allowed}")
         for name, value in (self._defaults | {k: v for k, v in settings.items() if v is not None}).items():
             setattr(self.head, name, value)
-
-    def _describe(self, seed):
-        settings = {name: getattr(self.head, name) for name in self._defaults}
-        seed = self.seed if seed is None else seed
-        return {"head": self.name, "seed": seed, **settings, "epochs": self.epochs, "batch_size": self.batch_size}
 
     def _begin(self, seed):
         """Fresh weights and optimiser, and the order of the images: ``(steps, batch)`` indices."""

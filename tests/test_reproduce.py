@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from marginlab import heads, reproduce
+from marginlab import MarginClassifier, encoders, heads, reproduce
 
 RESULTS = Path(__file__).parents[1] / "book" / "results"
 SECTIONS = {s.name: s for s in reproduce.SECTIONS}
@@ -29,8 +29,7 @@ def points(n=400, seed=0):
 
 
 def built(layer, seed=0):
-    layer = layer()
-    layer.build((None, 2))
+    layer = reproduce.DemoModel(layer()).layer
     rng = np.random.default_rng(seed)
     layer.set_weights([rng.normal(0, 0.05, w.shape) for w in layer.get_weights()])
     return layer
@@ -38,7 +37,7 @@ def built(layer, seed=0):
 
 def by_the_demo(layer, x, labels):
     """The demo's formulas, line for line, in NumPy: probabilities (n, 10)."""
-    name, x, w = type(layer).__name__, x.astype("float64"), layer.w.numpy().astype("float64")
+    name, x, w = type(layer).__name__, x.astype("float64"), layer.w.numpy().T.astype("float64")
     if name == "DemoSoftmax":
         out = x @ w + layer.b.numpy()
     else:
@@ -66,7 +65,7 @@ def test_layers_are_the_demos(layer):
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_loss_and_accuracy_are_the_demos(layer):
-    model, (x, labels) = reproduce.DemoModel(built(layer)), points()
+    model, (x, labels) = reproduce.DemoModel(layer()), points()
     p = by_the_demo(model.layer, x, labels)
     expected = -np.log(np.clip(p[np.arange(len(labels)), labels], 1e-9, 1)).mean()
     assert float(model.compute_loss(y=labels, y_pred=tf.constant(x))) == pytest.approx(expected, rel=1e-4)
@@ -74,6 +73,31 @@ def test_loss_and_accuracy_are_the_demos(layer):
     assert float(model.accuracy.result()) == pytest.approx(
         (p.argmax(1) == labels).mean(), abs=2 / len(labels)
     )
+
+
+def test_the_clip_of_the_loss_takes_the_gradient_of_the_worst_images():
+    model = reproduce.DemoModel(reproduce.DemoCosFace())
+    layer, head = model.layer, right(model.layer, SECTIONS["CosFace"].head())
+    x, labels = at(layer, [170])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        written = model.compute_loss(y=labels, y_pred=100 * x)
+        cured = keras.losses.sparse_categorical_crossentropy(labels, head(100 * x, labels), from_logits=True)
+    assert float(written) == pytest.approx(-math.log(1e-9))
+    assert float(cured[0]) > 100
+    assert np.abs(tape.gradient(written, x)).max() == 0
+    assert np.abs(tape.gradient(cured, x)).max() > 10
+
+
+def test_both_ways_start_from_the_same_weights():
+    section = SECTIONS["CosFace"]
+    keras.utils.set_random_seed(1)
+    written = reproduce.DemoModel(section.layer())
+    keras.utils.set_random_seed(1)
+    cured = MarginClassifier(encoders.convnet(), section.head())
+    cured(np.zeros((1, 28, 28), "float32"))
+    for a, b in zip(written.trainable_variables, cured.trainable_variables, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("layer", LAYERS[1:])
@@ -86,13 +110,13 @@ def test_without_labels_there_is_no_margin(layer):
 def right(layer, head):
     """head, with the class directions of a layer of the demo."""
     head.build((None, 2))
-    head.class_directions.assign(layer.w.numpy().T)
+    head.class_directions.assign(layer.w)
     return head
 
 
 def at(layer, degrees):
     """Unit embeddings (n, 2) at these angles to class 3, and its labels."""
-    w = layer.w.numpy()[:, 3]
+    w = layer.w.numpy()[3]
     a = math.atan2(w[1], w[0]) + np.radians(degrees)
     return tf.constant(np.c_[np.cos(a), np.sin(a)], "float32"), np.full(len(a), 3)
 
@@ -297,7 +321,7 @@ def test_a_result_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "reproduction.json"
     reproduce.write(path, {"a": 1})
 
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     for where in ("json.dumps", "os.replace"):

@@ -1,0 +1,5 @@
+"""The sliders: move a margin, and watch the 2-D model retrain."""
+
+from marginlab.explorer.widget import explore
+
+__all__ = ["explore"]
