@@ -1,6 +1,6 @@
 """Margin losses for Keras: softmax, NormFace, SphereFace, CosFace and ArcFace.
 
-    from marginlab import heads, load_mnist, MarginClassifier, Trainer, explore, budget
+from marginlab import heads, load_mnist, MarginClassifier, Trainer, explore, budget
 """
 
 import importlib

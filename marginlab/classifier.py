@@ -61,7 +61,11 @@ class MarginClassifier(keras.Model):
         """
         loss = keras.losses.get(loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         takes_logits = getattr(loss, "get_config", dict)().get("from_logits")
-        if takes_logits is None and inspect.isfunction(loss) and "from_logits" in inspect.signature(loss).parameters:
+        if (
+            takes_logits is None
+            and inspect.isfunction(loss)
+            and "from_logits" in inspect.signature(loss).parameters
+        ):
             takes_logits = False
         if takes_logits is False:
             raise ValueError(f"loss must take logits: give it from_logits=True, got {loss}")

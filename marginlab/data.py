@@ -34,7 +34,9 @@ def _read(path):
     try:
         packed = path.read_bytes()
     except FileNotFoundError:
-        raise FileNotFoundError(f"MNIST is missing from the installation: {path}. Reinstall marginlab.") from None
+        raise FileNotFoundError(
+            f"MNIST is missing from the installation: {path}. Reinstall marginlab."
+        ) from None
     digest = hashlib.sha256(packed).hexdigest()
     if digest != SHA256:
         raise ValueError(

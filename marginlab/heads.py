@@ -172,13 +172,13 @@ class _Head(keras.layers.Layer, abc.ABC):
         if "int" not in dtype:
             raise TypeError(f"labels must be integers, got {dtype}")
         shape = tuple(labels.shape)
-        if len(shape) != 1 or None not in (batch, shape[0]) and batch != shape[0]:
+        if len(shape) != 1 or (None not in (batch, shape[0]) and batch != shape[0]):
             raise ValueError(
                 f"labels must have shape (batch,) = ({batch or 'batch'},), one class a row, got {shape}"
             )
         labels = ops.cast(labels, "int64" if dtype in ("int64", "uint64") else "int32")
         values = _values(labels)
-        if values is not None and values.size and not (0 <= values.min() and values.max() < self.num_classes):
+        if values is not None and values.size and not (values.min() >= 0 and values.max() < self.num_classes):
             raise ValueError(
                 f"labels must lie in [0, {self.num_classes}), got {values.min()} to {values.max()}"
             )

@@ -102,7 +102,9 @@ class Result:
     def save(self, path):
         """Write settings, frames and test embeddings to one ``.npz`` file."""
         meta = {"settings": self.settings, "test_accuracy": self.test_accuracy, "seconds": self.seconds}
-        columns = {f.name: np.array([getattr(x, f.name) for x in self.frames]) for f in dataclasses.fields(Frame)}
+        columns = {
+            f.name: np.array([getattr(x, f.name) for x in self.frames]) for f in dataclasses.fields(Frame)
+        }
         columns["labels"] = columns["labels"][0]
         np.savez_compressed(path, meta=json.dumps(meta), test_embeddings=self.test_embeddings, **columns)
 
@@ -115,7 +117,11 @@ class Result:
         test_embeddings, labels = arrays.pop("test_embeddings"), arrays.pop("labels")
         rows = [dict(zip(arrays, row, strict=True)) for row in zip(*arrays.values(), strict=True)]
         frames = [
-            Frame(**row | {"step": int(row["step"]), "loss": float(row["loss"]), "accuracy": float(row["accuracy"])}, labels=labels)
+            Frame(
+                **row
+                | {"step": int(row["step"]), "loss": float(row["loss"]), "accuracy": float(row["accuracy"])},
+                labels=labels,
+            )
             for row in rows
         ]
         return cls(frames=frames, test_embeddings=test_embeddings, **meta)
@@ -327,7 +333,9 @@ _DEVICE = {}
 
 def _on_device(stem):
     """All of MNIST as tensors, the images after the stem. Shared by all trainers with that stem."""
-    key = json.dumps([(type(layer).__name__, layer.get_config() | {"name": None}) for layer in stem], default=str)
+    key = json.dumps(
+        [(type(layer).__name__, layer.get_config() | {"name": None}) for layer in stem], default=str
+    )
     if key not in _DEVICE:
         (x, y), (x_test, y_test) = load_mnist()
         prepare = keras.Sequential(stem) if stem else tf.identity

@@ -55,7 +55,9 @@ class MarginWatch(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if self.first_nan is None and not math.isfinite((logs or {}).get("loss", 0.0)):
-            self._found(f"Epoch {self._epoch + 1}, batch {batch + 1}: the loss is not finite. {self._cause()}")
+            self._found(
+                f"Epoch {self._epoch + 1}, batch {batch + 1}: the loss is not finite. {self._cause()}"
+            )
 
     def on_epoch_end(self, epoch, logs=None):
         if self.first_nan:
@@ -107,7 +109,9 @@ class MarginWatch(keras.callbacks.Callback):
             if not np.isfinite(ops.convert_to_numpy(weight)).all()
         ]
         if not bad:
-            return "Every weight is finite: look for a label out of range, or NaN in the inputs, in this batch."
+            return (
+                "Every weight is finite: look for a label out of range, or NaN in the inputs, in this batch."
+            )
         where = f"First place: {bad[0]}. "
         last = self.history[-1] if self.history else self._before
         if last["near_ends"] > 0:

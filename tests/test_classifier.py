@@ -61,7 +61,9 @@ def test_weights_of_samples_and_classes(jit_compile):
     threes = np.where(Y == 3, 0.0, 1.0)
     m.fit(X, Y, epochs=3, sample_weight=threes, verbose=0, batch_size=100)
     by_class = model(jit_compile=jit_compile)
-    by_class.fit(X, Y, epochs=3, class_weight={k: float(k != 3) for k in range(10)}, verbose=0, batch_size=100)
+    by_class.fit(
+        X, Y, epochs=3, class_weight={k: float(k != 3) for k in range(10)}, verbose=0, batch_size=100
+    )
     for trained in (m, by_class):
         assert np.mean(trained.predict(X, verbose=0).argmax(1)[Y == 3] == 3) < 0.2
 
@@ -97,7 +99,9 @@ def test_export_needs_no_labels(tmp_path):
     m.fit(X[:100], Y[:100], verbose=0)
     m.export(tmp_path / "served", verbose=False)
     served = tf.saved_model.load(tmp_path / "served")
-    np.testing.assert_allclose(served.serve((X[:7] / 255).astype("float32")), m.predict(X[:7], verbose=0), atol=1e-4)
+    np.testing.assert_allclose(
+        served.serve((X[:7] / 255).astype("float32")), m.predict(X[:7], verbose=0), atol=1e-4
+    )
 
 
 def test_stock_callbacks(tmp_path):
@@ -260,7 +264,9 @@ def test_watch_names_bad_data(x, y, words, capsys):
     # TensorFlow's ReLU turns NaN into 0, so with NaN inputs the loss stays finite and nothing is learnt.
     m, watch = model(), MarginWatch(x, y)
     m.fit(x, y, verbose=0, callbacks=[watch])
-    assert watch.first_nan.startswith(f"Before training: {words}" if "labels" in words else "Before training: the ")
+    assert watch.first_nan.startswith(
+        f"Before training: {words}" if "labels" in words else "Before training: the "
+    )
     assert words in capsys.readouterr().out
 
 

@@ -12,7 +12,12 @@ def test_convnet_is_the_demos():
     assert conv1.kernel_size == conv2.kernel_size == (3, 3)
     assert pool.pool_size == (2, 2)
     linear = keras.activations.linear
-    assert [l.activation for l in (conv1, conv2, dense1, dense2)] == [linear, linear, keras.activations.relu, linear]
+    assert [l.activation for l in (conv1, conv2, dense1, dense2)] == [
+        linear,
+        linear,
+        keras.activations.relu,
+        linear,
+    ]
 
 
 def test_fast_sees_the_image_averaged_to_14_by_14():

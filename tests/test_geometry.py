@@ -2,12 +2,12 @@ import keras
 import mpmath as mp
 import numpy as np
 import pytest
+from autodiff import compiled, to_numpy
 from exact import Pair, pair_at
 from hypothesis import given
 from hypothesis import strategies as st
 from keras import ops
 
-from autodiff import compiled, to_numpy
 from marginlab import geometry, reference
 
 HARD = {

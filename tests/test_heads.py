@@ -5,12 +5,12 @@ import math
 import keras
 import numpy as np
 import pytest
+from autodiff import BACKEND, compiled, gradients, to_numpy
 from hypothesis import given
 from hypothesis import strategies as st
 from keras import ops
 from test_numerics import CLASSES, MARGINS, make, with_directions
 
-from autodiff import BACKEND, compiled, gradients, to_numpy
 from marginlab import heads, reference
 
 ALL = {"softmax": heads.Softmax, **CLASSES}
@@ -385,7 +385,9 @@ def test_label_out_of_range(name, bad):
         head(X, labels)
     if BACKEND == "torch":
         pytest.skip("PyTorch runs eagerly, where the error above is raised")
-    logits = to_numpy(compiled(lambda x, y: head(x, y))(ops.convert_to_tensor(X), ops.convert_to_tensor(labels)))
+    logits = to_numpy(
+        compiled(lambda x, y: head(x, y))(ops.convert_to_tensor(X), ops.convert_to_tensor(labels))
+    )
     assert np.isnan(logits[2]).all()
     assert np.isfinite(logits[[0, 1, 3, 4, 5]]).all()
 

@@ -1,6 +1,6 @@
 """Values and gradients of every head against 50-digit arithmetic: the table that the layers promise.
 
-    pytest tests/test_numerics.py -s        # prints the worst case of each head and dimension
+pytest tests/test_numerics.py -s        # prints the worst case of each head and dimension
 """
 
 import math
@@ -8,10 +8,10 @@ import math
 import keras
 import numpy as np
 import pytest
+from autodiff import compiled, gradients, to_numpy
 from exact import Pair, pair_at
 from keras import ops
 
-from autodiff import compiled, gradients, to_numpy
 from marginlab import heads, reference
 
 THETAS = [0, 1e-12, 1e-9, 1e-6, 1e-4, 1e-3, 0.01, 0.1, 1, math.pi / 2, 3]

@@ -23,7 +23,9 @@ def result(trainer):
 
 def same(a, b):
     fields = ("step", "loss", "accuracy", "embeddings", "labels", "class_directions")
-    return len(a) == len(b) and all(np.array_equal(getattr(x, f), getattr(y, f)) for x, y in zip(a, b, strict=True) for f in fields)
+    return len(a) == len(b) and all(
+        np.array_equal(getattr(x, f), getattr(y, f)) for x, y in zip(a, b, strict=True) for f in fields
+    )
 
 
 @pytest.mark.parametrize("head", ["softmax", "normface", "sphereface", "cosface", "arcface", "combined"])
@@ -105,7 +107,10 @@ def test_memory_stays_level(trainer):
     assert process.memory_info().rss - before < 50e6
 
 
-@pytest.mark.parametrize(("head", "settings"), [("cosface", {"margin": 1.5, "scale": 64.0}), ("arcface", {"margin": 3.0, "scale": 200.0})])
+@pytest.mark.parametrize(
+    ("head", "settings"),
+    [("cosface", {"margin": 1.5, "scale": 64.0}), ("arcface", {"margin": 3.0, "scale": 200.0})],
+)
 def test_an_infeasible_margin_says_so(head, settings):
     result = Trainer(head=head, epochs=1).retrain(**settings)
     assert not result.trained

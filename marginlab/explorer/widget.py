@@ -61,7 +61,13 @@ def _explorer_class(w):
             }
             if "scale" in DEFAULTS[head]:
                 self.sliders["scale"] = w.FloatLogSlider(
-                    DEFAULTS[head]["scale"], base=2, min=0, max=7, step=0.25, description="scale", readout_format=".1f"
+                    DEFAULTS[head]["scale"],
+                    base=2,
+                    min=0,
+                    max=7,
+                    step=0.25,
+                    description="scale",
+                    readout_format=".1f",
                 )
             self.sliders["seed"] = w.IntSlider(seed, min=0, max=9, description="seed")
             self.picture = w.Image(format="png", layout={"max_width": "1000px", "width": "100%"})
