@@ -305,37 +305,6 @@ class relu_on_the_embedding:
         return values > 1.0
 
 
-@_record("00_two_dimensions")
-class embedding_of_zero:
-    symptom = "One image makes the whole batch NaN: a black one, or one after which every ReLU is shut."
-    why = (
-        "x/‖x‖ is 0/0 at the zero vector, and its derivative is no better. One NaN in a batch makes the "
-        "mean loss NaN, and the step that follows makes every weight NaN."
-    )
-    cure = "`geometry.unit` leaves the zero vector zero, with gradient 0: its cosine with everything is 0."
-    met = (
-        "keras-team/keras#23075",
-        "keras-team/keras#23546",
-        "tensorflow/tensorflow#12071",
-        "tensorflow/tensorflow#56796",
-    )
-    axis, quantity = "length of the embedding", "cos θ"
-    see = "The direction (3, 4) has cosine 0.6 with the first axis at every length but 0."
-    points = (0.0, 1e-10, 1.0, 100.0)
-
-    def naive(length):
-        x = along(length)
-        return (x / tf.norm(x, axis=1, keepdims=True))[:, 0]
-
-    def cured(length):
-        return geometry.cosine(along(length), np.array([[1, 0]], "float32"))
-
-    def truth(length):
-        return reference.cosine(along(length).numpy(), np.array([1.0, 0.0]))
-
-    wrong = not_finite
-
-
 # 01: softmax.
 
 
@@ -436,7 +405,7 @@ class labels_from_one:
     symptom = "The loss is NaN, or too good: examples of the last class cost nothing and are never learnt."
     why = (
         "Labels 1 to N leave N out of range. one_hot makes such a label a row of zeros, and Σ 0·log p = 0 is "
-        "a perfect loss without gradient. Other gathers read zeros, a neighbour's memory, or NaN."
+        "a perfect loss without gradient. Other code reads zeros, another class, or NaN."
     )
     cure = "Heads take labels in [0, C) and refuse any other by name; in compiled code its loss is NaN."
     met = ("peteryuX/arcface-tf2#20",)
@@ -471,8 +440,8 @@ class head_never_trained:
     symptom = "The loss falls, but class directions stay where they started: clusters crowd at random places."
     why = (
         "A loss that owns weights is often left out of the optimiser's list, which holds the encoder's "
-        "variables only. The encoder then learns to serve directions drawn at random; in the plane some of "
-        "ten almost always coincide."
+        "variables only. The encoder then learns to serve directions drawn at random, and ten such "
+        "directions in the plane seldom stand well apart."
     )
     cure = "Make the head part of the model: the variables of `MarginClassifier` are the encoder's and its."
     met = ("tensorflow/similarity#291", "wujiyang/Face_Pytorch#10")
@@ -573,6 +542,37 @@ class class_pairs_in_uint8:
 
 
 @_record("02_normface")
+class embedding_of_zero:
+    symptom = "One image makes the whole batch NaN: a black one, or one after which every ReLU is shut."
+    why = (
+        "x/‖x‖ is 0/0 at the zero vector, and its derivative is no better. One NaN in a batch makes the "
+        "mean loss NaN, and the step that follows makes every weight NaN."
+    )
+    cure = "`geometry.unit` leaves the zero vector zero, with gradient 0: its cosine with everything is 0."
+    met = (
+        "keras-team/keras#23075",
+        "keras-team/keras#23546",
+        "tensorflow/tensorflow#12071",
+        "tensorflow/tensorflow#56796",
+    )
+    axis, quantity = "length of the embedding", "cos θ"
+    see = "The direction (3, 4) has cosine 0.6 with the first axis at every length but 0."
+    points = (0.0, 1e-10, 1.0, 100.0)
+
+    def naive(length):
+        x = along(length)
+        return (x / tf.norm(x, axis=1, keepdims=True))[:, 0]
+
+    def cured(length):
+        return geometry.cosine(along(length), np.array([[1, 0]], "float32"))
+
+    def truth(length):
+        return reference.cosine(along(length).numpy(), np.array([1.0, 0.0]))
+
+    wrong = not_finite
+
+
+@_record("02_normface")
 class branch_not_taken:
     symptom = "Values are finite and the guard is in place, yet the gradient is NaN."
     why = (
@@ -609,7 +609,7 @@ class squares_out_of_range:
     symptom = "After normalising, vectors are not of length 1: huge and tiny ones have vanished."
     why = (
         "‖x‖² overflows float32 for ‖x‖ above 1.8e19 and vanishes below 2.6e-23. An epsilon hides the "
-        "latter: l2_normalize takes the squares as at least 1e-12, so that everything shorter than 1e-6 "
+        "latter: l2_normalize takes their sum as at least 1e-12, so that all that is shorter than 1e-6 "
         "comes out too short."
     )
     cure = "Divide by the largest coordinate before squaring: `geometry.unit` and `geometry.norm`."
@@ -847,7 +847,7 @@ class label_at_prediction:
 @_record("03_sphereface")
 class multiplied_past_pi:
     symptom = (
-        "SphereFace trains to a worse picture than softmax, and classes settle opposite their directions."
+        "SphereFace trains to a worse picture than softmax, and classes can settle opposite their directions."
     )
     why = (
         "cos(mθ) has its first minimum at θ = π/m, 45° for m = 4, and turns up again: at 90° it is "
@@ -1004,9 +1004,12 @@ class norm_as_scale_with_a_margin:
         f"with loss {budget(10, 2, 'cosface', 0.35, 'norm').best_loss:.2f}."
     )
     cure = "A fixed scale: then the loss does not depend on ‖x‖ at all."
-    met = ("Wang et al. 2018, CosFace, §3.3", "the original demo: custom_layer_cosface, with m = 0.1")
+    met = (
+        "Wang et al. 2018, CosFace, §3.3",
+        "the original demo: custom_layer_cosface, with an m of 0.1, which is feasible",
+    )
     axis, quantity = "‖x‖", "d loss / d‖x‖; above 0 it shortens x"
-    see = "The embedding lies on its class direction, and is still told to shrink."
+    see = "Beyond ‖x‖ = 2.7 even an embedding that lies on its class direction is told to shrink."
     points = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
     def naive(length):
@@ -1321,11 +1324,12 @@ class angle_held_at_pi:
 
 @_record("05_arcface")
 class condition_turned_round:
-    symptom = "ArcFace behaves like CosFace: its margin in angle shrinks towards θ = 0."
+    symptom = "ArcFace behaves like CosFace: its margin is too strong near θ = 0, and too weak at 90°."
     why = (
-        "With the condition of the fallback inverted, cos θ - m sin m is used for all θ below π - m, "
-        f"and that is CosFace with margin m sin m, {0.5 * math.sin(0.5):.2f} for m = 0.5. Only θ above π - m "
-        "sees cos(θ + m)."
+        "With the condition of the fallback inverted, cos θ - m sin m is used for all θ below π - m. That is "
+        f"CosFace with margin m sin m, {0.5 * math.sin(0.5):.2f} for m = 0.5, and as an angle it is "
+        f"{math.acos(1 - 0.5 * math.sin(0.5)):.2f} at θ = 0 and {math.asin(0.5 * math.sin(0.5)):.2f} at 90°. "
+        "Only θ above π - m sees cos(θ + m)."
     )
     cure = "One formula has no condition to invert: `geometry.ucos(θ + m)`."
     met = ("TreB1eN/InsightFace_Pytorch#6",)
@@ -1376,7 +1380,7 @@ class degrees_for_radians:
 
 @_record("05_arcface")
 class margin_without_its_gradient:
-    symptom = "The loss rises with the margin as it should, and yet clusters come out no tighter."
+    symptom = "The loss rises with the margin as it should, and yet clusters come out little tighter."
     why = (
         "If cos(θ + m) - cos θ is computed without gradient and added to cos θ, the value has the margin, "
         "but the slope is sin θ and not sin(θ + m). Near θ = 0 it goes to 0: the push that makes ArcFace's "
@@ -1448,7 +1452,7 @@ class epsilon_lost_in_half_precision:
 
 @_record("07_beyond_mnist")
 class cosine_in_half_precision:
-    symptom = "With mixed precision training stalls early: all angles under 2° look the same."
+    symptom = "With mixed precision training stalls early: all angles under 1° look the same."
     why = (
         "A cosine near 1 rounds to a multiple of 2^-11 in float16, so the smallest angle above 0 that it can "
         "tell is 1.79°, and the next 2.53°. The embedding itself is not so coarse: its coordinates know the "

@@ -26,7 +26,7 @@ def test_the_contract():
     history = m.fit(X, Y, epochs=2, validation_data=(X_TEST, Y_TEST), verbose=0).history
     assert set(history) == {"accuracy", "loss", "val_accuracy", "val_loss"}
     assert history["loss"][1] < history["loss"][0]
-    loss, accuracy = m.evaluate(X_TEST, Y_TEST, verbose=0)
+    _, accuracy = m.evaluate(X_TEST, Y_TEST, verbose=0)
     logits = m.predict(X_TEST, verbose=0)
     assert logits.shape == (2000, 10)
     assert accuracy == pytest.approx(np.mean(logits.argmax(1) == Y_TEST))
@@ -264,10 +264,9 @@ def test_watch_names_bad_data(x, y, words, capsys):
     # TensorFlow's ReLU turns NaN into 0, so with NaN inputs the loss stays finite and nothing is learnt.
     m, watch = model(), MarginWatch(x, y)
     m.fit(x, y, verbose=0, callbacks=[watch])
-    assert watch.first_nan.startswith(
-        f"Before training: {words}" if "labels" in words else "Before training: the "
-    )
-    assert words in capsys.readouterr().out
+    assert watch.first_nan.startswith("Before training: ")
+    assert words in watch.first_nan
+    assert watch.first_nan in capsys.readouterr().out
 
 
 def test_watch_blames_the_learning_rate_when_norms_explode():

@@ -1,0 +1,64 @@
+# Everything a reader, a student or a developer needs; only Python (3.11 to 3.13) and make must be there.
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+PY := $(VENV)/bin/python
+CODE := $(shell find marginlab -name '*.py')
+INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help book html lab test bench lint clean
+help:
+	@echo "make book   build the book and serve it on localhost     (first time about 5 minutes, then seconds)"
+	@echo "make html   build the book into _build/html"
+	@echo "make lab    open the lessons in JupyterLab"
+	@echo "make test   run all tests                                (about 10 minutes)"
+	@echo "make bench  measure accuracies and speed ratios          (about 10 minutes)"
+	@echo "make lint   check style, and that no notebook holds outputs"
+	@echo "make clean  remove everything that was built or installed here"
+
+$(PY):
+	@echo "Making a virtual environment in $(VENV) ..."
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else "marginlab needs Python 3.11 to 3.13, and this is %d.%d: make PYTHON=python3.12 ..." % v)'
+	@$(PYTHON) -m venv $(VENV)
+
+# One stamp a set of extras: installed again only when what they need has changed.
+$(VENV)/.%: pyproject.toml constraints.txt | $(PY)
+	@echo "Installing marginlab[$*]: about 700 MB, 2 to 5 minutes the first time ..."
+	@$(INSTALL) -e '.[$*]'
+	@touch $@
+
+# The cache of executed pages knows notebooks, not the package they import.
+_build/.code: $(CODE)
+	@rm -rf _build/.jupyter_cache
+	@mkdir -p _build && touch $@
+
+html: $(VENV)/.book _build/.code
+	@echo "Building the book: trains every model in it. About 2 minutes the first time, then 15 seconds ..."
+	@$(VENV)/bin/jupyter-book build . -W -n --keep-going
+	@echo "The book is in _build/html/index.html"
+
+book: html
+	@echo "Open http://127.0.0.1:$(PORT)/  (Ctrl+C ends it; another port: make book PORT=8001)"
+	@$(PY) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+lab: $(VENV)/.lab
+	@echo "Opening JupyterLab on the lessons (Ctrl+C ends it) ..."
+	@$(VENV)/bin/jupyter lab lessons
+
+test: $(VENV)/.test,book,lab
+	@echo "Running all tests: about 10 minutes on two cores ..."
+	@$(PY) tests/browser.py
+	@$(PY) -m pytest
+
+bench: $(VENV)/.test
+	@echo "Measuring: about 10 minutes on two cores ..."
+	@$(PY) tests/benchmarks/accuracy.py
+	@$(PY) tests/benchmarks/speed.py
+
+lint: $(VENV)/.dev
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@git ls-files '*.ipynb' | xargs $(VENV)/bin/nbstripout --verify
+
+clean:
+	rm -rf $(VENV) _build .pytest_cache .ruff_cache .hypothesis .coverage
