@@ -29,7 +29,7 @@ $(VENV)/.%: pyproject.toml constraints.txt | $(PY)
 
 # The cache of executed pages knows notebooks, not the package they import.
 _build/.code: $(CODE)
-	@rm -rf _build/.jupyter_cache
+	@rm -rf _build
 	@mkdir -p _build && touch $@
 
 html: $(VENV)/.book _build/.code

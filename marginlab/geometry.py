@@ -36,9 +36,9 @@ def norm(x):
     """
     size, scaled, nonzero = _scaled(x)
     squares = ops.sum(scaled * scaled, axis=-1, keepdims=True)
-    # Naive form: sqrt(squares). At the zero vector its derivative is 1/0, and
-    # 1/0 times 0 is NaN, even inside the branch that `where` does not take
-    # (TensorFlow issue 38349). Cure: two `where`s, so that the root never sees 0.
+    # Naive form: where(nonzero, sqrt(squares), 0). At the zero vector the root's
+    # derivative is 1/0, and 1/0 times 0 is NaN, even in the branch that `where`
+    # does not take (tensorflow#38349). Cure: two `where`s: the root never sees 0.
     root = ops.sqrt(ops.where(nonzero, squares, 1.0))
     return ops.squeeze(size * ops.where(nonzero, root, 0.0), axis=-1)
 
@@ -66,9 +66,9 @@ def sine(x, w):
     s = ‖x̂ - (x̂·ŵ) ŵ‖.
 
     Naive form: sqrt(1 - c²). In float32 a cosine c near 1 no longer knows its
-    angle: below θ = 3.4e-4 it is 1 exactly, the root is 0, and its derivative
-    -c/sqrt(1 - c²) is infinite. Cure: subtract the vectors, which do know it,
-    and not the squares.
+    angle: the smallest that it can tell from 0 is 3.45e-4. Below, c rounds to 1,
+    the root is 0, and its derivative -c/sqrt(1 - c²) is infinite. Cure: subtract
+    the vectors, which do know it, and not the squares.
     """
     x, w = unit(x), unit(w)
     return _sine(x, w, _cosine(x, w))

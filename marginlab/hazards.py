@@ -20,7 +20,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
@@ -149,7 +148,7 @@ def _draw_psi(hazard, result, ax):
 
 def _draw_points(hazard, result, ax):
     """The table as a picture: points stand side by side, whatever lies between them."""
-    with matplotlib.rc_context(plots.STYLE):
+    with plots.styled():
         ax = plt.subplots(figsize=plots.WIDE)[1] if ax is None else ax
         at = np.arange(len(result.points))
         lines = []
@@ -163,7 +162,7 @@ def _draw_points(hazard, result, ax):
             ax.set_yscale("log")
         ax.set_xticks(at, [_number(point) for point in result.points])
         ax.margins(y=0.12)
-        plots._mark_undrawable(ax, lines)
+        plots.mark_undrawable(ax, lines)
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return ax
 

@@ -8,6 +8,7 @@ layout="constrained", as a new one has. Wrong input raises a ValueError that nam
 says what came and what is allowed.
 """
 
+import contextlib
 from fractions import Fraction
 
 import matplotlib
@@ -25,9 +26,11 @@ __all__ = [
     "frame_strip",
     "gradient_by_angle",
     "loss_landscape",
+    "mark_undrawable",
     "psi",
     "scatter",
     "scatter_on_circle",
+    "styled",
     "training_curves",
 ]
 
@@ -84,10 +87,17 @@ STYLE = {
     "lines.linewidth": 2.4,
     "lines.solid_capstyle": "round",
 }
-# Settle the backend now. Settled later, inside a style context, a notebook's switch
-# to interactive figures would be undone with the style, and no further figure shown.
-matplotlib.get_backend()
-_styled = matplotlib.rc_context(STYLE)
+
+
+@contextlib.contextmanager
+def styled():
+    """A context, or decorator, in which figures are drawn in `STYLE`."""
+    with matplotlib.rc_context(STYLE):
+        yield
+        # A notebook's backend turns interactive figures on when the first figure is made.
+        # Undone with the style, no later figure would be shown.
+        interactive = matplotlib.is_interactive()
+    matplotlib.interactive(interactive)
 
 
 # Input.
@@ -270,7 +280,7 @@ def _end(ax, name, colour, x, y):
     return name, colour, x[last], y[last] if len(drawn) else ax.get_ylim()[1]
 
 
-def _mark_undrawable(ax, lines, row=0.11):
+def mark_undrawable(ax, lines, row=0.11):
     """Mark at the edge what a line cannot show: NaN and ∞ above, on a log axis 0 below.
 
     lines: [(colour, x, y)], already drawn. Each line with such values gets a row
@@ -308,7 +318,7 @@ def _mark_undrawable(ax, lines, row=0.11):
 # Embeddings.
 
 
-@_styled
+@styled()
 def class_directions(directions, ax=None):
     """Class directions as rays on the unit circle, each with its label.
 
@@ -351,7 +361,7 @@ def _scatter_input(embeddings, labels, directions):
     return embeddings, labels, None if directions is None else _points("directions", directions)
 
 
-@_styled
+@styled()
 def scatter(embeddings, labels, directions=None, ax=None):
     """2-D embeddings by class, the origin in the middle, each class named at its median.
 
@@ -381,7 +391,7 @@ def scatter(embeddings, labels, directions=None, ax=None):
     return ax
 
 
-@_styled
+@styled()
 def scatter_on_circle(embeddings, labels, directions=None, ax=None):
     """The directions of 2-D embeddings: how often each occurs, and whose they are.
 
@@ -435,7 +445,7 @@ def scatter_on_circle(embeddings, labels, directions=None, ax=None):
     return ax
 
 
-@_styled
+@styled()
 def frame_strip(frames, columns=5, rows=1, share_limits=False):
     """Training in small multiples: columns × rows frames, evenly picked, first and last among them.
 
@@ -484,7 +494,7 @@ def frame_strip(frames, columns=5, rows=1, share_limits=False):
 # Curves.
 
 
-@_styled
+@styled()
 def psi(theta, curves, ax=None):
     """ψ(θ), the target logit over the scale, for one or more heads.
 
@@ -510,7 +520,7 @@ def psi(theta, curves, ax=None):
     return ax
 
 
-@_styled
+@styled()
 def gradient_by_angle(theta, curves, log_y=False, ax=None):
     """The size of a gradient against the angle, both ends of the float range in view.
 
@@ -538,12 +548,12 @@ def gradient_by_angle(theta, curves, log_y=False, ax=None):
     ax.xaxis.set_minor_locator(NullLocator())
     if log_y:
         ax.yaxis.set_minor_locator(NullLocator())
-    _mark_undrawable(ax, [line[1:] for line in lines])
+    mark_undrawable(ax, [line[1:] for line in lines])
     _name_ends(ax, [_end(ax, *line) for line in lines])
     return ax
 
 
-@_styled
+@styled()
 def decision_boundary(theta1, boundaries, ax=None):
     """Two classes in the plane of the angles to each: where training draws the line for class 1.
 
@@ -574,7 +584,7 @@ def decision_boundary(theta1, boundaries, ax=None):
     return ax
 
 
-@_styled
+@styled()
 def loss_landscape(margins, scales, losses, chosen=None, largest_margin=None, ax=None):
     """Losses over margin and scale, in colour and contours, both logarithmic.
 
@@ -627,7 +637,7 @@ def loss_landscape(margins, scales, losses, chosen=None, largest_margin=None, ax
     return ax
 
 
-@_styled
+@styled()
 def training_curves(steps, losses, accuracies, ax=None):
     """Loss (left axis, logarithmic) and accuracy (right axis, per cent) against the step.
 
@@ -657,5 +667,5 @@ def training_curves(steps, losses, accuracies, ax=None):
     ax.yaxis.set_minor_locator(NullLocator())
     twin.yaxis.set_major_locator(MultipleLocator(20))
     twin.set_ylim(0, 102 if np.isfinite(losses).all() else 119)  # room for the crosses above 100 %
-    _mark_undrawable(ax, [(_colour(1), steps, losses)])
+    mark_undrawable(ax, [(_colour(1), steps, losses)])
     return ax

@@ -75,8 +75,10 @@ def tangent(x, w):
 
     ``(..., d), (..., d) -> (..., d)``. `tangent(w, x)` is t_w.
     """
-    c = cosine(x, w)[..., None]
-    return unit(np.where(np.any(x, axis=-1, keepdims=True), unit(w) - c * unit(x), 0.0))
+    rest = unit(w) - cosine(x, w)[..., None] * unit(x)
+    # Along ±x what is left is rounding, about 1e-16 long, and no direction; and x = 0 has none.
+    known = (norm(rest) > 4e-16) & np.any(x, axis=-1)
+    return unit(np.where(known[..., None], rest, 0.0))
 
 
 def ucos(phi):

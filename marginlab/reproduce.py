@@ -18,7 +18,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import keras
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
@@ -350,7 +349,7 @@ def table(result):
 WAYS = {"as_written": "as written", "right": "done right"}
 
 
-@matplotlib.rc_context(plots.STYLE)
+@plots.styled()
 def draw(result, pictures, folder, stem):
     """Write each picture as PNG and SVG, and all of them in one PNG. Returns the path of that one."""
     frames = []

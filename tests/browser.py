@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
-MISSING = "NO BROWSER: tests of what people see are skipped. Install Chromium, or run: playwright install chromium"
+MISSING = (
+    "NO BROWSER: tests of what people see are skipped. Install Chromium, or run: playwright install chromium"
+)
 
 
 def find():

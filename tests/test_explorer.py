@@ -17,7 +17,7 @@ def settle(explorer):
 
 def test_it_shows_a_first_run(explorer):
     assert explorer.words.value.endswith("of the test images right after 2500 steps.")
-    assert explorer.picture.value.startswith(b"\x89PNG")
+    assert bytes(explorer.picture.value).startswith(b"\x89PNG")
     assert [slider.description for slider in explorer.sliders.values()] == ["margin", "scale", "seed"]
     assert (explorer.sliders["margin"].value, explorer.sliders["seed"].value) == (0.1, 1)
 

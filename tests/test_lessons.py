@@ -43,10 +43,10 @@ def lab(tmp_path_factory):
         port = s.getsockname()[1]
     options = [f"--port={port}", "--no-browser", "--allow-root", "--IdentityProvider.token=test"]
     options += [f"--ServerApp.root_dir={folder}", "--LabApp.news_url=", "--expose-app-in-browser"]
+    # Not this process's backend of matplotlib: the kernel's own shows figures in the page.
+    env = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
     log = (folder / "lab.log").open("w")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", *options], stdout=log, stderr=log, env=os.environ
-    )
+    server = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], stdout=log, stderr=log, env=env)
     url = f"http://127.0.0.1:{port}"
     for _ in range(120):
         try:
@@ -71,14 +71,14 @@ def test_lesson_runs_in_jupyterlab_and_its_slider_retrains(lab, browser):
         timeout=240_000,
     )
     cells = "window.jupyterapp.shell.currentWidget.content.widgets"
-    outputs = json.loads(
-        page.evaluate(f"JSON.stringify({cells}.map(c => c.model.outputs?.toJSON() ?? []))")
-    )
+    outputs = json.loads(page.evaluate(f"JSON.stringify({cells}.map(c => c.model.outputs?.toJSON() ?? []))"))
     assert not [o for cell in outputs for o in cell if o["output_type"] == "error"]
     assert len([o for cell in outputs for o in cell if "image/svg+xml" in o.get("data", {})]) >= 4
 
     # Not awaited: the promise of a scroll may wait for ever.
-    page.evaluate(f"() => {{ window.jupyterapp.shell.currentWidget.content.scrollToItem({cells}.length - 2) }}")
+    page.evaluate(
+        f"() => {{ window.jupyterapp.shell.currentWidget.content.scrollToItem({cells}.length - 2) }}"
+    )
     picture = page.locator(".jupyter-widgets img.widget-image")
     picture.wait_for(timeout=60_000)
     words = page.locator(".jupyter-widgets.widget-html").last

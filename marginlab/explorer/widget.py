@@ -4,7 +4,6 @@ import base64
 import io
 import threading
 
-import matplotlib
 from matplotlib.figure import Figure
 
 from marginlab import plots
@@ -121,7 +120,7 @@ def _explorer_class(w):
 
 def _draw(frames):
     """The last frame beside the curves so far, as PNG bytes."""
-    with matplotlib.rc_context(plots.STYLE):
+    with plots.styled():
         figure = Figure(figsize=(10, 5))
         left, right = figure.subplots(1, 2)
         last = frames[-1]
