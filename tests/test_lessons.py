@@ -59,45 +59,54 @@ def lab(tmp_path_factory):
     server.wait(20)
 
 
+def until(page, expression, seconds):
+    """Wait until the expression is true in the page; else say what the page was doing."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(f"() => Boolean({expression})"):
+        if time.monotonic() > end:
+            state = page.evaluate(f"() => {NOTEBOOK}.widgets.map(c => c.model.executionCount ?? null)")
+            words = page.locator("body").inner_text()[-500:]
+            pytest.fail(f"not true after {seconds} s: {expression}. Counts {state}. {words}")
+        page.wait_for_timeout(250)
+
+
+NOTEBOOK = "window.jupyterapp.shell.currentWidget.content"
+
+
 def test_lesson_runs_in_jupyterlab_and_its_slider_retrains(lab, browser):
     page = browser.new_page(viewport={"width": 1300, "height": 1000})
     page.goto(f"{lab}/lab/tree/05_arcface/lesson.ipynb?token=test&reset")
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=60_000)
+    session = "window.jupyterapp.shell.currentWidget?.sessionContext"
+    until(page, f"{session}?.isReady && {session}.session?.kernel?.connectionStatus == 'connected'", 60)
+    until(page, f"{session}.session.kernel.status == 'idle'", 60)
+    page.wait_for_timeout(1000)  # the notebook hears of it a moment later
     page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
-    page.wait_for_function(
-        "window.jupyterapp.shell.currentWidget.content.widgets.filter(c => c.model.type == 'code')"
-        ".every(c => c.model.executionCount)",
-        timeout=240_000,
+    until(page, f"{NOTEBOOK}.widgets.every(c => c.model.type != 'code' || c.model.executionCount)", 240)
+    outputs = page.evaluate(
+        f"() => JSON.stringify({NOTEBOOK}.widgets.map(c => c.model.outputs?.toJSON() ?? []))"
     )
-    cells = "window.jupyterapp.shell.currentWidget.content.widgets"
-    outputs = json.loads(page.evaluate(f"JSON.stringify({cells}.map(c => c.model.outputs?.toJSON() ?? []))"))
-    assert not [o for cell in outputs for o in cell if o["output_type"] == "error"]
-    assert len([o for cell in outputs for o in cell if "image/svg+xml" in o.get("data", {})]) >= 4
+    outputs = [output for cell in json.loads(outputs) for output in cell]
+    assert not [output for output in outputs if output["output_type"] == "error"]
+    assert len([output for output in outputs if "image/svg+xml" in output.get("data", {})]) >= 4
 
     # Not awaited: the promise of a scroll may wait for ever.
-    page.evaluate(
-        f"() => {{ window.jupyterapp.shell.currentWidget.content.scrollToItem({cells}.length - 2) }}"
-    )
-    picture = page.locator(".jupyter-widgets img.widget-image")
+    page.evaluate(f"() => {{ {NOTEBOOK}.scrollToItem({NOTEBOOK}.widgets.length - 2) }}")
+    picture = page.locator(".jupyter-widgets img, img.widget-image").first
     picture.wait_for(timeout=60_000)
-    words = page.locator(".jupyter-widgets.widget-html").last
+    words = page.locator(".widget-html-content").last
     before, said = picture.get_attribute("src"), words.inner_text()
     assert re.match(r"9\d\.\d% of the test images right", said)
 
-    handle = page.locator(".jupyter-widgets .noUi-handle").first  # the margin
-    handle.focus()
+    page.locator(".jupyter-widgets .noUi-handle").first.focus()  # the margin
     for _ in range(4):
         page.keyboard.press("ArrowRight")
-    page.wait_for_function(
-        "src => document.querySelector('img.widget-image').src != src", arg=before, timeout=20_000
-    )
-    page.wait_for_function(
-        "said => [...document.querySelectorAll('.widget-html')].pop().innerText != said",
-        arg=said,
-        timeout=20_000,
+    until(page, f"document.querySelector('img.widget-image').src != {json.dumps(before)}", 20)
+    until(
+        page,
+        f"[...document.querySelectorAll('.widget-html-content')].pop().innerText != {json.dumps(said)}",
+        20,
     )
     assert re.match(r"9\d\.\d% of the test images right", words.inner_text())
-    readout = page.locator(".jupyter-widgets .widget-readout").first.inner_text()
-    assert readout == "0.50"
+    assert page.locator(".jupyter-widgets .widget-readout").first.inner_text() == "0.50"
     page.close()
