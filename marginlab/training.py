@@ -170,7 +170,7 @@ class Trainer:
         learning_rate=0.02,
         beta_2=0.95,
         anneal=(0.2, 0.7),
-        frames=20,
+        frames=10,
         sample=1000,
         **settings,
     ):

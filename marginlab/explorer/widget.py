@@ -53,7 +53,7 @@ def _explorer_class(w):
         """Sliders, a picture, and a line of words."""
 
         def __init__(self, head, seed):
-            self.trainer = Trainer(head, seed)
+            self.trainer = Trainer(head, seed, frames=20)
             self.sliders = {
                 name: w.FloatSlider(DEFAULTS[head][name], min=low, max=high, step=step, description=name)
                 for name, (low, high, step) in MARGINS.get(head, {}).items()
