@@ -12,7 +12,7 @@ help:
 	@echo "make html   build the book into _build/html"
 	@echo "make lab    open the lessons in JupyterLab"
 	@echo "make test   run all tests                                (about 10 minutes)"
-	@echo "make bench  measure accuracies and speed ratios          (about 10 minutes)"
+	@echo "make bench  measure accuracies, speed and the defaults    (about 10 minutes)"
 	@echo "make lint   check style, and that no notebook holds outputs"
 	@echo "make clean  remove everything that was built or installed here"
 
@@ -54,6 +54,7 @@ bench: $(VENV)/.test
 	@echo "Measuring: about 10 minutes on two cores ..."
 	@$(PY) tests/benchmarks/accuracy.py
 	@$(PY) tests/benchmarks/speed.py
+	@$(PY) tests/benchmarks/search_defaults.py
 
 lint: $(VENV)/.dev
 	@$(VENV)/bin/ruff check .

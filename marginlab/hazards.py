@@ -116,7 +116,8 @@ class Hazard:
         marks = ["", *np.where(self.fails(result.naive), "  <- naive fails", "")]
         rows = zip(*cells, marks, strict=True)
         lines = ["   ".join(c.rjust(w) for c, w in zip(row, widths, strict=False)) + row[-1] for row in rows]
-        return "\n".join([f"{self.name}: {self.quantity}", "", *lines, "", self.see])
+        head, foot = (textwrap.fill(words, 78) for words in (f"{self.name}: {self.quantity}", self.see))
+        return "\n".join([head, "", *lines, "", foot])
 
     def demonstrate(self):
         """Print the table."""

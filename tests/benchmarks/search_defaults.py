@@ -1,0 +1,64 @@
+"""The search behind the trainer's defaults: each choice changed alone, for every head, over three seeds.
+
+python tests/benchmarks/search_defaults.py      # writes book/results/defaults.md, in about six minutes
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from marginlab import Trainer
+
+OUT = Path(__file__).parents[2] / "book" / "results" / "defaults.md"
+HEADS = ("softmax", "normface", "sphereface", "cosface", "arcface")
+CHOICES = {
+    "the defaults": {},
+    "4 epochs": {"epochs": 4},
+    "6 epochs": {"epochs": 6},
+    "batch of 60": {"batch_size": 60},
+    "batch of 240": {"batch_size": 240},
+    "learning rate 0.005": {"learning_rate": 0.005},
+    "learning rate 0.01": {"learning_rate": 0.01},
+    "learning rate 0.04": {"learning_rate": 0.04},
+    "beta_2 0.9": {"beta_2": 0.9},
+    "beta_2 0.999 (Keras's own)": {"beta_2": 0.999},
+    "not annealed": {"anneal": None},
+    "annealed from 0 to 0.5": {"anneal": (0.0, 0.5)},
+    "annealed from 0.3 to 0.9": {"anneal": (0.3, 0.9)},
+    "scale 5": {"scale": 5.0},
+    "scale 10": {"scale": 10.0},
+    "scale 16": {"scale": 16.0},
+    "scale 30": {"scale": 30.0},
+}
+
+
+def cell(head, choice):
+    """Median accuracy, worst accuracy and median seconds of three seeds, as words."""
+    if head == "softmax" and ("scale" in choice or "anneal" in choice):
+        return "-"
+    trainer = Trainer(head, **choice)
+    results = [trainer.retrain(seed=seed) for seed in range(3)]
+    accuracies = 100 * np.array([r.test_accuracy for r in results])
+    seconds = np.median([r.seconds for r in results])
+    return f"{np.median(accuracies):.2f} ({accuracies.min():.2f}), {seconds:.2f} s"
+
+
+def main():
+    lines = [
+        "# The trainer's defaults, one choice changed at a time",
+        "",
+        "Test accuracy in per cent: median of three seeds, in brackets the worst, and the seconds of a run.",
+        "Written by `python tests/benchmarks/search_defaults.py`.",
+        "",
+        "| choice | " + " | ".join(HEADS) + " |",
+        "|---|" + "---|" * len(HEADS),
+    ]
+    for name, choice in CHOICES.items():
+        lines.append(f"| {name} | " + " | ".join(cell(head, choice) for head in HEADS) + " |")
+        print(lines[-1], flush=True)
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
