@@ -376,13 +376,15 @@ def test_sources_are_short_and_cures_call_marginlab(hazard):
 @every
 def test_demonstrate(hazard, capsys, results):
     hazard.demonstrate()
-    title, _, head, *rows, _, see = capsys.readouterr().out.splitlines()
-    assert title == f"{hazard.name}: {hazard.quantity}"
+    title, table, see = capsys.readouterr().out.split("\n\n")
+    head, *rows = table.splitlines()
+    assert " ".join(title.split()) == f"{hazard.name}: {hazard.quantity}"
     assert re.search(r"naive +cured", head)
     assert len(rows) == len(hazard.points)
     assert [row.endswith("<- naive fails") for row in rows] == list(hazard.fails(results[hazard.name].naive))
     assert max(map(len, rows)) <= 100
-    assert see == hazard.see
+    assert " ".join(see.split()) == hazard.see
+    assert max(map(len, [*title.splitlines(), *see.splitlines()])) <= 78
 
 
 @every
