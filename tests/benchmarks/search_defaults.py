@@ -41,7 +41,7 @@ def main():
     lines = [
         "# The trainer's defaults, one choice changed at a time",
         "",
-        "Test accuracy in per cent: median of three seeds, in brackets the worst, and the seconds of a run.",
+        "Test accuracy in per cent: median of three seeds, and in brackets the worst.",
         "Written by `python tests/benchmarks/search_defaults.py`.",
         "",
         "| choice | " + " | ".join(HEADS) + " |",
