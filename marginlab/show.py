@@ -23,7 +23,7 @@ def code(*objects):
 
 
 def table(columns):
-    """A table from ``{heading: values}``. Values are shown as `str` shows them; floats to four digits.
+    """A table from ``{heading: values}``. Floats are shown to four digits, all else by `str`.
 
     Raises:
         ValueError: where two columns differ in length.
@@ -34,5 +34,6 @@ def table(columns):
 
 
 def _cell(value):
-    text = value if isinstance(value, str) else f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
-    return text.replace("|", r"\|")
+    if isinstance(value, float | np.floating):
+        value = f"{value:.4g}"
+    return str(value).replace("|", r"\|")

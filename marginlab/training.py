@@ -218,8 +218,8 @@ class Trainer:
             beta_2=beta_2,
         )
         self._optimizer.build(self._weights)
-        # Naive form: tf.function(self._advance_eagerly). TensorFlow counts traces by the code of a function,
-        # so the fifth trainer would be warned of retracing, though each is traced once. A partial has no code.
+        # Naive form: tf.function(self._advance_eagerly). TensorFlow counts traces by a function's code,
+        # and warns at the fifth trainer, though each is traced once. Cure: a partial has no code.
         program = functools.partial(self._advance_eagerly)
         self._advance = tf.function(program, jit_compile=True, autograph=False)
         self._run = 0
@@ -322,8 +322,10 @@ class Trainer:
         count = batches.shape[0]
         _, total = tf.while_loop(lambda i, _: i < count, step, [0, 0.0])
         embeddings = self._tail(self._x_test)
-        right = tf.argmax(self.head(embeddings), axis=1, output_type=tf.int32) == self._own  # never of -1
-        accuracy = tf.reduce_sum(tf.cast(right, tf.float32)) / tf.reduce_sum(tf.cast(self._own >= 0, tf.float32))
+        # Test images of other digits have -1 for their own class, and no answer is -1.
+        right = tf.argmax(self.head(embeddings), axis=1, output_type=tf.int32) == self._own
+        right, known = tf.cast(right, tf.float32), tf.cast(self._own >= 0, tf.float32)
+        accuracy = tf.reduce_sum(right) / tf.reduce_sum(known)
         directions = geometry.unit(self.head.class_directions)
         return total / count, accuracy, embeddings, directions
 
