@@ -3,6 +3,8 @@ PYTHON ?= python3
 PORT ?= 8000
 VENV := .venv
 PY := $(VENV)/bin/python
+# TensorFlow's running commentary on the machine would bury what is said here.
+export TF_CPP_MIN_LOG_LEVEL := 3
 CODE := $(shell find marginlab -name '*.py')
 INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 

@@ -89,7 +89,7 @@ def ucos(phi):
 
 
 def ucos_slope(phi):
-    """d ucos/dφ = -(-1)^k sin φ = -|sin φ|: never positive, zero at every kπ."""
+    """``d ucos/dφ = -(-1)^k sin φ = -|sin φ|``: never positive, zero at every kπ."""
     return -np.abs(np.sin(np.asarray(phi, "float64")))
 
 

@@ -59,7 +59,7 @@ class Result:
 
     Attributes:
         settings: what it was trained with: head, seed, margin, scale, epochs, …
-        frames: the `Frame`s, in order.
+        frames: the frames of the run, in order.
         test_accuracy: on all 10,000 test images (of `Trainer`'s digits), without margin.
         test_embeddings: ``(10000, 2)``.
         seconds: from the first step to the last frame.
@@ -258,7 +258,7 @@ class Trainer:
         return Result(settings, frames, frames[-1].accuracy, self._last.numpy(), seconds)
 
     def iter_frames(self, *, seed=None, **settings):
-        """Yield the `Frame`s of a run as they come. Arguments as for `retrain`.
+        """Yield the frames of a run as they come. Arguments as for `retrain`.
 
         It may be left at any frame: the next run starts from its own seed, and
         nothing carries over. Starting another run ends this one.

@@ -1,4 +1,6 @@
-"""For readers: how long a chapter takes, figures that load when they are reached, tables that scroll by keyboard."""
+"""For readers: how long a chapter takes to read, and figures that load when they are reached."""
+
+import re
 
 from docutils import nodes
 
@@ -21,6 +23,13 @@ def _prepare(app, doctree):
         title.parent.insert(1, nodes.paragraph("", text, classes=["reading-time"]))
 
 
+def _without_outdated_roles(app, pagename, templatename, context, doctree):
+    """Bibliographies come with ARIA roles that ARIA 1.2 has withdrawn, or allows elsewhere only."""
+    if "body" in context:
+        context["body"] = re.sub(r' role="(doc-biblioentry|doc-backlink|list)"', "", context["body"])
+
+
 def setup(app):
     app.connect("doctree-read", _prepare)
+    app.connect("html-page-context", _without_outdated_roles)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
