@@ -1,0 +1,465 @@
+// The trainer in the page: the same network, heads, optimiser and schedule as marginlab/training.py, in plain JavaScript.
+// Read it from the top: the one equation, a head, the network, the optimiser, the loop, and the worker around it.
+
+export const CLASSES = 10;
+export const PIXELS = 196; // 14 × 14: each the mean of 2 × 2 of MNIST's, in 16 shades
+export const RECIPE = { epochs: 5, batch: 120, rate: 0.02, beta2: 0.95, anneal: [0.2, 0.7], hidden: [96, 48], frames: 80 };
+
+// ---- The one equation: ψ(θ) = ucos(m₁θ + m₂) - m₃ ----
+
+/** [m₁, m₂, m₃] of a head: multiplier, radians, cosine units. */
+export function margins({ head, margin, m1, m2, m3 }) {
+  if (head === "sphereface") return [margin, 0, 0];
+  if (head === "cosface") return [1, 0, margin];
+  if (head === "arcface") return [1, margin, 0];
+  if (head === "combined") return [m1, m2, m3];
+  return [1, 0, 0]; // normface
+}
+
+/** The cosine unrolled: falls for all φ ≥ 0, where cos φ would turn back up at π. */
+export function ucos(phi) {
+  const k = Math.floor(phi / Math.PI);
+  return (k % 2 === 0 ? 1 : -1) * Math.cos(phi) - 2 * k;
+}
+
+// The naive forms. Each is fed the same angle or cosine as the cure, and goes wrong by itself.
+const NOT_UNROLLED = { "no-unroll": true, "demo-clip": true };
+const CLIPPED = {
+  acos: (c) => c,
+  clip: (c) => Math.min(Math.max(c, -1 + 1e-5), 1 - 1e-5),
+  // Meant to keep the angle in [0, π]; but what it clips is the cosine, so all beyond 90° is read as 90°.
+  "demo-clip": (c) => Math.min(Math.max(c, 0), 1 - 1e-5),
+};
+
+/** ψ(θ), by the cured form or by the naive one that settings.naive names. */
+export function psi(theta, settings) {
+  const [m1, m2, m3] = margins(settings);
+  const clip = CLIPPED[settings.naive];
+  if (clip) theta = Math.acos(clip(Math.cos(theta)));
+  const phi = m1 * theta + m2;
+  return (NOT_UNROLLED[settings.naive] ? Math.cos(phi) : ucos(phi)) - m3;
+}
+
+/** dψ/dθ, of a θ that has been through no clip: -m₁|sin φ| for the cure, -m₁ sin φ where nothing is unrolled. */
+function slope(theta, settings) {
+  const [m1, m2] = margins(settings);
+  const sin = Math.sin(m1 * theta + m2);
+  return -m1 * (NOT_UNROLLED[settings.naive] ? sin : Math.abs(sin));
+}
+
+/** x̂ and ‖x‖ as [x̂₀, x̂₁, ‖x‖]. The zero vector stays zero; no square overflows or vanishes. */
+export function unit(x0, x1) {
+  const size = Math.max(Math.abs(x0), Math.abs(x1)) || 1;
+  x0 /= size;
+  x1 /= size;
+  const length = Math.sqrt(x0 * x0 + x1 * x1);
+  return [x0 / (length || 1), x1 / (length || 1), size * length];
+}
+
+/** The unit vector at x̂, at right angles to it, towards ŵ; zero where x̂ and ŵ lie on one line. */
+function tangent(x, w, c) {
+  const rest = unit(w[0] - c * x[0], w[1] - c * x[1]);
+  return x[2] === 0 || rest[2] <= 4e-16 ? [0, 0] : rest; // 4e-16 is rounding, and no direction
+}
+
+/**
+ * ψ of the angle between x and w, both as `unit` gives them, with its gradients in x and w.
+ * θ = atan2(sine, cosine), the sine measured as the length of x̂ - cos θ ŵ: acos is never called.
+ */
+export function target(x, w, settings) {
+  if (CLIPPED[settings.naive]) return throughAcos(x, w, settings);
+  const c = x[0] * w[0] + x[1] * w[1];
+  const s = unit(x[0] - c * w[0], x[1] - c * w[1])[2];
+  const theta = s === 0 && c === 0 ? Math.PI / 2 : Math.atan2(s, c);
+  const fall = -slope(theta, settings);
+  const tx = tangent(x, w, c);
+  const tw = tangent(w, x, c);
+  const byX = fall / (x[2] || 1); // moving x by ε along its tangent turns it by ε/‖x‖
+  const byW = fall / (w[2] || 1);
+  return { theta, psi: psi(theta, settings), gx: [byX * tx[0], byX * tx[1]], gw: [byW * tw[0], byW * tw[1]] };
+}
+
+/** The naive route, in the float32 that training runs in, step by step as a framework differentiates it. */
+function throughAcos(x, w, settings) {
+  const f = Math.fround;
+  const [x0, x1, w0, w1] = [f(x[0]), f(x[1]), f(w[0]), f(w[1])];
+  const c = f(f(x0 * w0) + f(x1 * w1));
+  const clipped = f(CLIPPED[settings.naive](c));
+  const theta = f(Math.acos(clipped)); // NaN where rounding has brought c past 1
+  const byC = clipped === c ? f(slope(theta, settings) * f(-1 / f(Math.sqrt(f(1 - f(c * c)))))) : 0; // ∞ at c = 1
+  const [m1, m2, m3] = margins(settings);
+  const phi = m1 * theta + m2;
+  const backward = (u0, u1, v0, v1, length) => {
+    const g0 = f(byC * v0);
+    const g1 = f(byC * v1);
+    const along = f(f(g0 * u0) + f(g1 * u1));
+    return [f((g0 - f(along * u0)) / (length || 1)), f((g1 - f(along * u1)) / (length || 1))]; // ∞ - ∞ is NaN
+  };
+  return {
+    theta,
+    psi: (NOT_UNROLLED[settings.naive] ? Math.cos(phi) : ucos(phi)) - m3,
+    gx: backward(x0, x1, w0, w1, x[2]),
+    gw: backward(w0, w1, x0, x1, w[2]),
+  };
+}
+
+/** Length of the gradient of scale·ψ in an embedding of length 1 at θ, as training computes it: NaN where it does. */
+export function gradientSize(theta, settings) {
+  const at = 5.84; // of the class direction: at this angle rounding is at its worst
+  const x = unit(Math.fround(Math.cos(at + theta)), Math.fround(Math.sin(at + theta)));
+  const w = unit(Math.fround(Math.cos(at)), Math.fround(Math.sin(at)));
+  const [g0, g1] = target(x, w, settings).gx;
+  return (settings.scale ?? 1) * Math.sqrt(g0 * g0 + g1 * g1);
+}
+
+// ---- A head: embeddings and class directions to losses and gradients ----
+
+/**
+ * Cross-entropy of each example, and the gradients of their sum.
+ * x (n × 2), w (10 × 2) and b (10, softmax only) are flat arrays; a is the annealing, from 0 to 1:
+ * logits are a·(the head's) + (1 - a)·‖x‖cos θ, by which classes can still pass each other early on.
+ */
+export function headGradients(x, w, b, labels, settings, a = 1, n = labels.length) {
+  const out = { losses: new Float64Array(n), gx: new Float64Array(2 * n), gw: new Float64Array(2 * CLASSES) };
+  out.gb = new Float64Array(CLASSES);
+  const plain = settings.head === "softmax";
+  const byNorm = settings.scale === "norm";
+  const units = Array.from({ length: CLASSES }, (_, j) => unit(w[2 * j], w[2 * j + 1]));
+  const cosines = new Float64Array(CLASSES);
+  const p = new Float64Array(CLASSES);
+  for (let i = 0; i < n; i++) {
+    const y = labels[i];
+    const [x0, x1] = [x[2 * i], x[2 * i + 1]];
+    const u = unit(x0, x1);
+    const r = u[2];
+    const s = byNorm ? r : settings.scale;
+    let hit;
+    if (plain) {
+      for (let j = 0; j < CLASSES; j++) p[j] = x0 * w[2 * j] + x1 * w[2 * j + 1] + b[j];
+    } else {
+      const size = a * s + (1 - a) * r;
+      for (let j = 0; j < CLASSES; j++) {
+        cosines[j] = u[0] * units[j][0] + u[1] * units[j][1];
+        p[j] = size * cosines[j];
+      }
+      hit = target(u, units[y], settings);
+      p[y] = a * s * hit.psi + (1 - a) * r * cosines[y];
+    }
+    out.losses[i] = crossEntropy(p, y); // leaves in p the slopes p_j - [j = y]
+    let g0 = 0;
+    let g1 = 0;
+    for (let j = 0; j < CLASSES; j++) {
+      const g = p[j];
+      if (plain) {
+        g0 += g * w[2 * j];
+        g1 += g * w[2 * j + 1];
+        out.gw[2 * j] += g * x0;
+        out.gw[2 * j + 1] += g * x1;
+        out.gb[j] += g;
+        continue;
+      }
+      const [v0, v1, length] = units[j];
+      const c = cosines[j];
+      const true_ = j === y;
+      const across = g * ((true_ ? 0 : a * s) + (1 - a) * r); // reaches x and w through cos θ
+      const along = g * ((byNorm ? a * (true_ ? hit.psi : c) : 0) + (1 - a) * c); // reaches x through ‖x‖
+      g0 += (across * (v0 - c * u[0])) / (r || 1) + along * u[0];
+      g1 += (across * (v1 - c * u[1])) / (r || 1) + along * u[1];
+      let h0 = (across * (u[0] - c * v0)) / (length || 1);
+      let h1 = (across * (u[1] - c * v1)) / (length || 1);
+      if (true_) {
+        g0 += g * a * s * hit.gx[0];
+        g1 += g * a * s * hit.gx[1];
+        h0 += g * a * s * hit.gw[0];
+        h1 += g * a * s * hit.gw[1];
+      }
+      out.gw[2 * j] += h0;
+      out.gw[2 * j + 1] += h1;
+    }
+    out.gx[2 * i] = g0;
+    out.gx[2 * i + 1] = g1;
+  }
+  return out;
+}
+
+/** log Σ exp(f_j) - f_y, with the largest logit taken out of the sum. In place of f it leaves dloss/df. */
+function crossEntropy(f, y) {
+  const top = Math.max(...f);
+  const own = f[y];
+  let total = 0;
+  for (let j = 0; j < f.length; j++) total += f[j] = Math.exp(f[j] - top);
+  for (let j = 0; j < f.length; j++) f[j] = f[j] / total - (j === y ? 1 : 0);
+  return Math.log(total) + top - own;
+}
+
+// ---- The network: 196 pixels -> 96 -> 48 -> 2, ReLU between ----
+
+/** Images of one byte for two pixels, and labels: as a list of the pixels that are not blank (three in four are). */
+export function unpack(bytes, labels) {
+  const n = labels.length;
+  const start = new Uint32Array(n + 1);
+  const shade = (i) => (i % 2 ? bytes[i >> 1] & 15 : bytes[i >> 1] >> 4);
+  const pixel = new Uint8Array(n * PIXELS);
+  const value = new Float32Array(n * PIXELS);
+  let at = 0;
+  for (let i = 0; i < n; i++) {
+    for (let p = 0; p < PIXELS; p++) {
+      const v = shade(i * PIXELS + p);
+      if (v > 0) {
+        pixel[at] = p;
+        value[at++] = v / 15;
+      }
+    }
+    start[i + 1] = at;
+  }
+  return { n, labels, start, pixel: pixel.slice(0, at), value: value.slice(0, at) };
+}
+
+/** Views into one flat array of all weights: so the optimiser is one loop. */
+function layers(flat, [a, b]) {
+  const sizes = { w1: PIXELS * a, b1: a, w2: a * b, b2: b, w3: b * 2, b3: 2, w: CLASSES * 2, b: CLASSES };
+  let at = 0;
+  return Object.fromEntries(Object.entries(sizes).map(([name, n]) => [name, flat.subarray(at, (at += n))]));
+}
+
+function countWeights([a, b]) {
+  return (PIXELS + 1) * a + (a + 1) * b + (b + 1) * 2 + 3 * CLASSES;
+}
+
+/** A generator of numbers in [0, 1) from a seed: mulberry32. */
+export function random(seed) {
+  let state = (seed * 0x9e3779b9 + 0x6d2b79f5) >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Weights to begin with, as Keras begins: uniform by Glorot, biases 0, directions normal of spread 0.05. */
+function begin(weights, hidden, next) {
+  const fans = { w1: [PIXELS, hidden[0]], w2: hidden, w3: [hidden[1], 2] };
+  for (const [name, [from, to]] of Object.entries(fans)) {
+    const limit = Math.sqrt(6 / (from + to));
+    weights[name].forEach((_, i, w) => (w[i] = limit * (2 * next() - 1)));
+  }
+  const normal = () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
+  weights.w.forEach((_, i, w) => (w[i] = 0.05 * normal()));
+}
+
+/** Embeddings (n × 2) of the images that `order` names, from `from` on; h1 and h2 keep what the way back needs. */
+function forward(images, order, from, n, k, hidden, h1, h2, x) {
+  const [A, B] = hidden;
+  const { start, pixel, value } = images;
+  const { w1, b1, w2, b2, w3, b3 } = k;
+  for (let i = 0; i < n; i++) {
+    const image = order[from + i];
+    const one = h1.subarray(i * A, (i + 1) * A);
+    const two = h2.subarray(i * B, (i + 1) * B);
+    one.set(b1);
+    const end = start[image + 1];
+    for (let q = start[image]; q < end; q++) {
+      const v = value[q];
+      const row = pixel[q] * A;
+      for (let j = 0; j < A; j++) one[j] += v * w1[row + j];
+    }
+    two.set(b2);
+    for (let j = 0; j < A; j++) {
+      const v = one[j];
+      if (!(v > 0)) {
+        one[j] = 0; // ReLU; and what is 0 adds nothing further on
+        continue;
+      }
+      const row = j * B;
+      for (let l = 0; l < B; l++) two[l] += v * w2[row + l];
+    }
+    let x0 = b3[0];
+    let x1 = b3[1];
+    for (let l = 0; l < B; l++) {
+      if (!(two[l] > 0)) two[l] = 0;
+      x0 += two[l] * w3[2 * l];
+      x1 += two[l] * w3[2 * l + 1];
+    }
+    x[2 * i] = x0;
+    x[2 * i + 1] = x1;
+  }
+}
+
+/** From gradients in the embeddings back to gradients in the weights, added to g. */
+function backward(images, order, from, n, k, g, hidden, h1, h2, gx) {
+  const [A, B] = hidden;
+  const { start, pixel, value } = images;
+  const { w2, w3 } = k;
+  const { w1: g1, b1: gb1, w2: g2, b2: gb2, w3: g3, b3: gb3 } = g;
+  const d2 = new Float32Array(B);
+  const d1 = new Float32Array(A);
+  const on = new Uint8Array(A);
+  for (let i = 0; i < n; i++) {
+    const image = order[from + i];
+    const one = h1.subarray(i * A, (i + 1) * A);
+    const two = h2.subarray(i * B, (i + 1) * B);
+    const x0 = gx[2 * i];
+    const x1 = gx[2 * i + 1];
+    gb3[0] += x0;
+    gb3[1] += x1;
+    for (let l = 0; l < B; l++) {
+      const v = two[l];
+      g3[2 * l] += v * x0;
+      g3[2 * l + 1] += v * x1;
+      d2[l] = v > 0 ? w3[2 * l] * x0 + w3[2 * l + 1] * x1 : 0;
+      gb2[l] += d2[l];
+    }
+    let count = 0;
+    for (let j = 0; j < A; j++) {
+      const v = one[j];
+      if (v === 0) continue;
+      const row = j * B;
+      let sum = 0;
+      for (let l = 0; l < B; l++) {
+        g2[row + l] += v * d2[l];
+        sum += w2[row + l] * d2[l];
+      }
+      gb1[j] += sum;
+      d1[count] = sum;
+      on[count++] = j;
+    }
+    const end = start[image + 1];
+    for (let q = start[image]; q < end; q++) {
+      const v = value[q];
+      const row = pixel[q] * A;
+      for (let c = 0; c < count; c++) g1[row + on[c]] += v * d1[c];
+    }
+  }
+}
+
+// ---- The optimiser: Adam under one cycle ----
+
+/** The rate of step t (from 0): up for a tenth of the steps, then down as a cosine. */
+export function rateAt(t, steps, top) {
+  const warmup = Math.floor(steps / 10);
+  return t < warmup ? (top * t) / warmup : (top / 2) * (1 + Math.cos((Math.PI * (t - warmup)) / (steps - warmup)));
+}
+
+function adam(weights, g, m, v, t, rate, beta2) {
+  const size = (rate * Math.sqrt(1 - beta2 ** (t + 1))) / (1 - 0.9 ** (t + 1));
+  for (let i = 0; i < weights.length; i++) {
+    const slope = g[i];
+    const mean = (m[i] += (slope - m[i]) * 0.1);
+    const square = (v[i] += (slope * slope - v[i]) * (1 - beta2));
+    weights[i] -= (mean * size) / (Math.sqrt(square) + 1e-7);
+  }
+}
+
+// ---- The loop ----
+
+/**
+ * Trains, and yields a Frame every so many steps; in between it yields null, so that a caller can look up.
+ * data: {train, test, sample}: two `unpack`ed sets, and which test images the frames show.
+ * options: of RECIPE, and to retrace another's run its weights (flat) and order (of the images).
+ */
+export function* train(data, settings, options = {}) {
+  const { epochs, batch, rate, beta2, anneal, hidden, frames } = { ...RECIPE, ...options };
+  const { train: images, test, sample } = data;
+  const steps = options.steps ?? Math.ceil((epochs * images.n) / batch);
+  const every = Math.max(1, Math.ceil(steps / frames));
+  const next = random(settings.seed ?? 0);
+
+  const all = new Float32Array(countWeights(hidden));
+  const [g, m, v] = [0, 0, 0].map(() => new Float32Array(all.length));
+  const k = layers(all, hidden);
+  const slopes = layers(g, hidden);
+  begin(k, hidden, next);
+  if (options.weights) all.set(options.weights);
+  const order = options.order ?? Uint32Array.from({ length: images.n }, (_, i) => i);
+  let place = order.length;
+
+  const room = Math.max(batch, 250);
+  const h1 = new Float32Array(room * hidden[0]);
+  const h2 = new Float32Array(room * hidden[1]);
+  const x = new Float64Array(2 * room);
+  const labels = new Uint8Array(batch);
+  const embed = (indices) => {
+    const out = new Float32Array(2 * indices.length);
+    for (let from = 0; from < indices.length; from += room) {
+      const n = Math.min(room, indices.length - from);
+      forward(test, indices, from, n, k, hidden, h1, h2, x);
+      out.set(x.subarray(0, 2 * n), 2 * from);
+    }
+    return out;
+  };
+
+  let total = 0;
+  let since = 0;
+  const frame = (step, shown, died = null) => {
+    const embeddings = embed(shown);
+    const directions = Float32Array.from({ length: 2 * CLASSES }, (_, i) => unit(k.w[i & ~1], k.w[i | 1])[i & 1]);
+    const accuracy = share(embeddings, shown, test.labels, settings.head === "softmax" ? k : { w: directions, b: k.b });
+    const loss = died ? NaN : total / since;
+    total = since = 0;
+    return { step, loss, accuracy, embeddings, directions, died };
+  };
+
+  for (let t = 0; t < steps; t++) {
+    if (place + batch > order.length) {
+      if (!options.order) shuffle(order, next);
+      place = 0;
+    }
+    for (let i = 0; i < batch; i++) labels[i] = images.labels[order[place + i]];
+    forward(images, order, place, batch, k, hidden, h1, h2, x);
+    const a = anneal ? Math.min(Math.max((t / steps - anneal[0]) / (anneal[1] - anneal[0]), 0), 1) : 1;
+    const { losses, gx, gw, gb } = headGradients(x, k.w, k.b, labels, settings, a, batch);
+    const bad = losses.findIndex((loss, i) => !Number.isFinite(loss + gx[2 * i] + gx[2 * i + 1]));
+    if (bad >= 0) {
+      yield frame(t, sample, { step: t + 1, example: order[place + bad], why: why(losses[bad], settings) });
+      return;
+    }
+    g.fill(0);
+    for (let i = 0; i < 2 * batch; i++) gx[i] /= batch;
+    backward(images, order, place, batch, k, slopes, hidden, h1, h2, gx);
+    for (let i = 0; i < gw.length; i++) slopes.w[i] = gw[i] / batch;
+    for (let i = 0; i < gb.length; i++) slopes.b[i] = gb[i] / batch;
+    adam(all, g, m, v, t, rateAt(t, steps, rate), beta2);
+    place += batch;
+    total += losses.reduce((sum, loss) => sum + loss, 0) / batch;
+    since += 1;
+    if ((t + 1) % every === 0 || t + 1 === steps) yield frame(t + 1, sample);
+    else if (t % 4 === 0) yield null;
+  }
+  const everyone = Uint32Array.from({ length: test.n }, (_, i) => i);
+  const { accuracy } = frame(steps, everyone);
+  return accuracy;
+}
+
+function shuffle(order, next) {
+  for (let i = order.length - 1; i > 0; i--) {
+    const j = Math.floor(next() * (i + 1));
+    [order[i], order[j]] = [order[j], order[i]];
+  }
+}
+
+/** Share of the images whose largest logit is their own: w·x + b, without a margin. */
+function share(embeddings, shown, labels, { w, b }) {
+  let right = 0;
+  for (let i = 0; i < shown.length; i++) {
+    let best = -Infinity;
+    let answer = -1;
+    for (let j = 0; j < CLASSES; j++) {
+      const f = embeddings[2 * i] * w[2 * j] + embeddings[2 * i + 1] * w[2 * j + 1] + b[j];
+      if (f > best) [best, answer] = [f, j];
+    }
+    right += answer === labels[shown[i]];
+  }
+  return right / shown.length;
+}
+
+/** In words, why a run ended in NaN. */
+function why(loss, { naive }) {
+  if (naive === "acos" || naive === "clip" || naive === "demo-clip") {
+    return Number.isNaN(loss)
+      ? "In float32 its cosine came out above 1, where acos has no value."
+      : "In float32 its cosine came out as 1, where acos has slope -1/√(1 - c²) = -∞; and ∞ - ∞ is NaN.";
+  }
+  return "The loss or its gradient is no finite number.";
+}
