@@ -194,25 +194,45 @@ function crossEntropy(f, y) {
 
 // ---- The network: 196 pixels -> 96 -> 48 -> 2, ReLU between ----
 
-/** Images of one byte for two pixels, and labels: as a list of the pixels that are not blank (three in four are). */
-export function unpack(bytes, labels) {
-  const n = labels.length;
-  const start = new Uint32Array(n + 1);
-  const shade = (i) => (i % 2 ? bytes[i >> 1] & 15 : bytes[i >> 1] >> 4);
-  const pixel = new Uint8Array(n * PIXELS);
-  const value = new Float32Array(n * PIXELS);
-  let at = 0;
-  for (let i = 0; i < n; i++) {
-    for (let p = 0; p < PIXELS; p++) {
-      const v = shade(i * PIXELS + p);
-      if (v > 0) {
-        pixel[at] = p;
-        value[at++] = v / 15;
-      }
+/**
+ * Three in four pixels are blank, and half of the ReLUs are off. So a vector is kept as the list of its entries that are
+ * not 0, index[q] and value[q] for from <= q < to, and meets only those rows of a matrix w, each of n numbers, that count.
+ * kernels.js has these three again, four numbers at a time.
+ */
+export const plain = {
+  array: (Type, n) => new Type(n),
+  /** y += Σ_q value[q] · w[index[q]] */
+  gather(y, w, index, value, from, to, n) {
+    for (let q = from; q < to; q++) for (let j = 0; j < n; j++) y[j] += value[q] * w[index[q] * n + j];
+  },
+  /** w[index[q]] += value[q] · y */
+  scatter(w, index, value, from, to, y, n) {
+    for (let q = from; q < to; q++) for (let j = 0; j < n; j++) w[index[q] * n + j] += value[q] * y[j];
+  },
+  /** value[q] = w[index[q]] · y */
+  dots(value, w, index, from, to, y, n) {
+    for (let q = from; q < to; q++) {
+      value[q] = 0;
+      for (let j = 0; j < n; j++) value[q] += w[index[q] * n + j] * y[j];
     }
-    start[i + 1] = at;
+  },
+};
+
+/** Images, two pixels a byte, with their labels, as lists of the pixels that are not blank. */
+export function unpack(bytes, labels, { array } = plain) {
+  const n = labels.length;
+  const shade = (i) => (i % 2 ? bytes[i >> 1] & 15 : bytes[i >> 1] >> 4);
+  const start = new Uint32Array(n + 1);
+  for (let i = 0; i < n * PIXELS; i++) start[Math.floor(i / PIXELS) + 1] += shade(i) > 0;
+  for (let i = 0; i < n; i++) start[i + 1] += start[i];
+  const pixel = array(Uint8Array, start[n]);
+  const value = array(Float32Array, start[n]);
+  for (let i = 0, at = 0; i < n * PIXELS; i++) {
+    if (shade(i) === 0) continue;
+    pixel[at] = i % PIXELS;
+    value[at++] = shade(i) / 15;
   }
-  return { n, labels, start, pixel: pixel.slice(0, at), value: value.slice(0, at) };
+  return { n, labels, start, pixel, value };
 }
 
 /** Views into one flat array of all weights: so the optimiser is one loop. */
@@ -249,89 +269,72 @@ function begin(weights, hidden, next) {
   weights.w.forEach((_, i, w) => (w[i] = 0.05 * normal()));
 }
 
-/** Embeddings (n × 2) of the images that `order` names, from `from` on; h1 and h2 keep what the way back needs. */
-function forward(images, order, from, n, k, hidden, h1, h2, x) {
-  const [A, B] = hidden;
-  const { start, pixel, value } = images;
-  const { w1, b1, w2, b2, w3, b3 } = k;
-  for (let i = 0; i < n; i++) {
-    const image = order[from + i];
-    const one = h1.subarray(i * A, (i + 1) * A);
-    const two = h2.subarray(i * B, (i + 1) * B);
-    one.set(b1);
-    const end = start[image + 1];
-    for (let q = start[image]; q < end; q++) {
-      const v = value[q];
-      const row = pixel[q] * A;
-      for (let j = 0; j < A; j++) one[j] += v * w1[row + j];
-    }
-    two.set(b2);
-    for (let j = 0; j < A; j++) {
-      const v = one[j];
-      if (!(v > 0)) {
-        one[j] = 0; // ReLU; and what is 0 adds nothing further on
-        continue;
-      }
-      const row = j * B;
-      for (let l = 0; l < B; l++) two[l] += v * w2[row + l];
-    }
-    let x0 = b3[0];
-    let x1 = b3[1];
-    for (let l = 0; l < B; l++) {
-      if (!(two[l] > 0)) two[l] = 0;
-      x0 += two[l] * w3[2 * l];
-      x1 += two[l] * w3[2 * l + 1];
-    }
-    x[2 * i] = x0;
-    x[2 * i + 1] = x1;
-  }
-}
+/** The way there and back of up to `room` images at a time; k are the weights, g their gradients. */
+function network(k, g, [A, B], room, { array, gather, scatter, dots }) {
+  const one = array(Float32Array, A);
+  const two = array(Float32Array, B);
+  const on = array(Uint8Array, room * A); // which of the first hidden units are on
+  const h1 = array(Float32Array, room * A); // what those have
+  const d1 = array(Float32Array, room * A);
+  const h2 = new Float32Array(room * B);
+  const count = new Uint32Array(room);
 
-/** From gradients in the embeddings back to gradients in the weights, added to g. */
-function backward(images, order, from, n, k, g, hidden, h1, h2, gx) {
-  const [A, B] = hidden;
-  const { start, pixel, value } = images;
-  const { w2, w3 } = k;
-  const { w1: g1, b1: gb1, w2: g2, b2: gb2, w3: g3, b3: gb3 } = g;
-  const d2 = new Float32Array(B);
-  const d1 = new Float32Array(A);
-  const on = new Uint8Array(A);
-  for (let i = 0; i < n; i++) {
-    const image = order[from + i];
-    const one = h1.subarray(i * A, (i + 1) * A);
-    const two = h2.subarray(i * B, (i + 1) * B);
-    const x0 = gx[2 * i];
-    const x1 = gx[2 * i + 1];
-    gb3[0] += x0;
-    gb3[1] += x1;
-    for (let l = 0; l < B; l++) {
-      const v = two[l];
-      g3[2 * l] += v * x0;
-      g3[2 * l + 1] += v * x1;
-      d2[l] = v > 0 ? w3[2 * l] * x0 + w3[2 * l + 1] * x1 : 0;
-      gb2[l] += d2[l];
-    }
-    let count = 0;
-    for (let j = 0; j < A; j++) {
-      const v = one[j];
-      if (v === 0) continue;
-      const row = j * B;
-      let sum = 0;
-      for (let l = 0; l < B; l++) {
-        g2[row + l] += v * d2[l];
-        sum += w2[row + l] * d2[l];
+  /** Embeddings x (n × 2) of the images order[from], order[from + 1], … */
+  function forward({ start, pixel, value }, order, from, n, x) {
+    for (let i = 0; i < n; i++) {
+      const image = order[from + i];
+      one.set(k.b1);
+      gather(one, k.w1, pixel, value, start[image], start[image + 1], A);
+      let end = i * A;
+      for (let j = 0; j < A; j++) {
+        if (!(one[j] <= 0)) {
+          on[end] = j;
+          h1[end++] = one[j];
+        }
       }
-      gb1[j] += sum;
-      d1[count] = sum;
-      on[count++] = j;
-    }
-    const end = start[image + 1];
-    for (let q = start[image]; q < end; q++) {
-      const v = value[q];
-      const row = pixel[q] * A;
-      for (let c = 0; c < count; c++) g1[row + on[c]] += v * d1[c];
+      count[i] = end - i * A;
+      two.set(k.b2);
+      gather(two, k.w2, on, h1, i * A, end, B);
+      let x0 = k.b3[0];
+      let x1 = k.b3[1];
+      for (let l = 0; l < B; l++) {
+        if (two[l] < 0) two[l] = 0;
+        x0 += two[l] * k.w3[2 * l];
+        x1 += two[l] * k.w3[2 * l + 1];
+      }
+      h2.set(two, i * B);
+      x[2 * i] = x0;
+      x[2 * i + 1] = x1;
     }
   }
+
+  /** From gradients gx (n × 2) in the embeddings of `forward` back to gradients in the weights, added to g. */
+  function backward({ start, pixel, value }, order, from, n, gx) {
+    for (let i = 0; i < n; i++) {
+      const image = order[from + i];
+      const x0 = gx[2 * i];
+      const x1 = gx[2 * i + 1];
+      g.b3[0] += x0;
+      g.b3[1] += x1;
+      for (let l = 0; l < B; l++) {
+        const h = h2[i * B + l];
+        g.w3[2 * l] += h * x0;
+        g.w3[2 * l + 1] += h * x1;
+        two[l] = h > 0 ? k.w3[2 * l] * x0 + k.w3[2 * l + 1] * x1 : 0;
+        g.b2[l] += two[l];
+      }
+      const end = i * A + count[i];
+      scatter(g.w2, on, h1, i * A, end, two, B);
+      dots(d1, k.w2, on, i * A, end, two, B);
+      one.fill(0);
+      for (let q = i * A; q < end; q++) {
+        one[on[q]] = d1[q];
+        g.b1[on[q]] += d1[q];
+      }
+      scatter(g.w1, pixel, value, start[image], start[image + 1], one, A);
+    }
+  }
+  return { forward, backward };
 }
 
 // ---- The optimiser: Adam under one cycle ----
@@ -366,8 +369,11 @@ export function* train(data, settings, options = {}) {
   const every = Math.max(1, Math.ceil(steps / frames));
   const next = random(settings.seed ?? 0);
 
-  const all = new Float32Array(countWeights(hidden));
-  const [g, m, v] = [0, 0, 0].map(() => new Float32Array(all.length));
+  const kernels = options.kernels ?? plain;
+  kernels.rewind?.();
+  const all = kernels.array(Float32Array, countWeights(hidden));
+  const g = kernels.array(Float32Array, all.length);
+  const [m, v] = [new Float32Array(all.length), new Float32Array(all.length)];
   const k = layers(all, hidden);
   const slopes = layers(g, hidden);
   begin(k, hidden, next);
@@ -376,15 +382,14 @@ export function* train(data, settings, options = {}) {
   let place = order.length;
 
   const room = Math.max(batch, 250);
-  const h1 = new Float32Array(room * hidden[0]);
-  const h2 = new Float32Array(room * hidden[1]);
+  const { forward, backward } = network(k, slopes, hidden, room, kernels);
   const x = new Float64Array(2 * room);
   const labels = new Uint8Array(batch);
   const embed = (indices) => {
     const out = new Float32Array(2 * indices.length);
     for (let from = 0; from < indices.length; from += room) {
       const n = Math.min(room, indices.length - from);
-      forward(test, indices, from, n, k, hidden, h1, h2, x);
+      forward(test, indices, from, n, x);
       out.set(x.subarray(0, 2 * n), 2 * from);
     }
     return out;
@@ -407,7 +412,7 @@ export function* train(data, settings, options = {}) {
       place = 0;
     }
     for (let i = 0; i < batch; i++) labels[i] = images.labels[order[place + i]];
-    forward(images, order, place, batch, k, hidden, h1, h2, x);
+    forward(images, order, place, batch, x);
     const a = anneal ? Math.min(Math.max((t / steps - anneal[0]) / (anneal[1] - anneal[0]), 0), 1) : 1;
     const { losses, gx, gw, gb } = headGradients(x, k.w, k.b, labels, settings, a, batch);
     const bad = losses.findIndex((loss, i) => !Number.isFinite(loss + gx[2 * i] + gx[2 * i + 1]));
@@ -417,7 +422,7 @@ export function* train(data, settings, options = {}) {
     }
     g.fill(0);
     for (let i = 0; i < 2 * batch; i++) gx[i] /= batch;
-    backward(images, order, place, batch, k, slopes, hidden, h1, h2, gx);
+    backward(images, order, place, batch, gx);
     for (let i = 0; i < gw.length; i++) slopes.w[i] = gw[i] / batch;
     for (let i = 0; i < gb.length; i++) slopes.b[i] = gb[i] / batch;
     adam(all, g, m, v, t, rateAt(t, steps, rate), beta2);
