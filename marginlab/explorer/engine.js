@@ -103,15 +103,6 @@ function throughAcos(x, w, settings) {
   };
 }
 
-/** Length of the gradient of scale·ψ in an embedding of length 1 at θ, as training computes it: NaN where it does. */
-export function gradientSize(theta, settings) {
-  const at = 5.84; // of the class direction: at this angle rounding is at its worst
-  const x = unit(Math.fround(Math.cos(at + theta)), Math.fround(Math.sin(at + theta)));
-  const w = unit(Math.fround(Math.cos(at)), Math.fround(Math.sin(at)));
-  const [g0, g1] = target(x, w, settings).gx;
-  return (settings.scale ?? 1) * Math.sqrt(g0 * g0 + g1 * g1);
-}
-
 // ---- A head: embeddings and class directions to losses and gradients ----
 
 /**
@@ -395,15 +386,20 @@ export function* train(data, settings, options = {}) {
     return out;
   };
 
+  const everyone = Uint32Array.from({ length: test.n }, (_, i) => i);
   let total = 0;
   let since = 0;
-  const frame = (step, shown, died = null) => {
-    const embeddings = embed(shown);
+  const frame = (step, died = null) => {
+    const embeddings = embed(sample);
     const directions = Float32Array.from({ length: 2 * CLASSES }, (_, i) => unit(k.w[i & ~1], k.w[i | 1])[i & 1]);
-    const accuracy = share(embeddings, shown, test.labels, settings.head === "softmax" ? k : { w: directions, b: k.b });
-    const loss = died ? NaN : total / since;
+    const softmax = settings.head === "softmax";
+    const rows = softmax ? k : { w: directions, b: k.b };
+    const last = step === steps; // the last frame's accuracy is of all 10,000 images, the others' of those they show
+    const accuracy = last ? share(embed(everyone), everyone, test.labels, rows) : share(embeddings, sample, test.labels, rows);
+    const out = { step, loss: died ? NaN : total / since, accuracy, embeddings, directions, died };
+    if (softmax) out.linear = Float32Array.from({ length: 3 * CLASSES }, (_, i) => (i % 3 < 2 ? k.w[2 * Math.floor(i / 3) + (i % 3)] : k.b[(i - 2) / 3]));
     total = since = 0;
-    return { step, loss, accuracy, embeddings, directions, died };
+    return out;
   };
 
   for (let t = 0; t < steps; t++) {
@@ -417,24 +413,21 @@ export function* train(data, settings, options = {}) {
     const { losses, gx, gw, gb } = headGradients(x, k.w, k.b, labels, settings, a, batch);
     const bad = losses.findIndex((loss, i) => !Number.isFinite(loss + gx[2 * i] + gx[2 * i + 1]));
     if (bad >= 0) {
-      yield frame(t, sample, { step: t + 1, example: order[place + bad], why: why(losses[bad], settings) });
+      yield frame(t, { step: t + 1, example: order[place + bad], why: why(losses[bad], settings) });
       return;
     }
+    for (const array of [gx, gw, gb]) for (let i = 0; i < array.length; i++) array[i] /= batch;
     g.fill(0);
-    for (let i = 0; i < 2 * batch; i++) gx[i] /= batch;
+    slopes.w.set(gw);
+    slopes.b.set(gb);
     backward(images, order, place, batch, gx);
-    for (let i = 0; i < gw.length; i++) slopes.w[i] = gw[i] / batch;
-    for (let i = 0; i < gb.length; i++) slopes.b[i] = gb[i] / batch;
     adam(all, g, m, v, t, rateAt(t, steps, rate), beta2);
     place += batch;
     total += losses.reduce((sum, loss) => sum + loss, 0) / batch;
     since += 1;
-    if ((t + 1) % every === 0 || t + 1 === steps) yield frame(t + 1, sample);
+    if ((t + 1) % every === 0 || t + 1 === steps) yield frame(t + 1);
     else if (t % 4 === 0) yield null;
   }
-  const everyone = Uint32Array.from({ length: test.n }, (_, i) => i);
-  const { accuracy } = frame(steps, everyone);
-  return accuracy;
 }
 
 function shuffle(order, next) {
@@ -459,6 +452,18 @@ function share(embeddings, shown, labels, { w, b }) {
   return right / shown.length;
 }
 
+/**
+ * What ten classes in the plane can hold at best, evenly spaced and each example on its own direction: the loss there,
+ * and whether that is within the margin, ψ(0) ≥ cos 36°. `budget.py` proves it, for any number and dimension.
+ */
+export function budget(settings) {
+  const own = psi(0, { ...settings, naive: null });
+  const others = Array.from({ length: CLASSES - 1 }, (_, j) => Math.cos((2 * Math.PI * (j + 1)) / CLASSES));
+  const worst = settings.scale * Math.max(0, others[0] - own); // taken out of the sum: no overflow
+  const terms = others.map((c) => Math.exp(settings.scale * (c - own) - worst));
+  return { feasible: own >= others[0] - 1e-12, loss: worst + Math.log(terms.reduce((a, b) => a + b, Math.exp(-worst))) };
+}
+
 /** In words, why a run ended in NaN. */
 function why(loss, { naive }) {
   if (naive === "acos" || naive === "clip" || naive === "demo-clip") {
@@ -467,4 +472,56 @@ function why(loss, { naive }) {
       : "In float32 its cosine came out as 1, where acos has slope -1/√(1 - c²) = -∞; and ∞ - ∞ is NaN.";
   }
   return "The loss or its gradient is no finite number.";
+}
+
+// ---- The worker ----
+
+/** The two sets and the sample from one file: images, two pixels a byte, then labels, then the sample's indices. */
+export function open(buffer, kernels = plain) {
+  const [many, few] = [60000, 10000];
+  const half = PIXELS / 2;
+  let at = 0;
+  const take = (n) => new Uint8Array(buffer, (at += n) - n, n);
+  const parts = [many * half, few * half, many, few].map(take);
+  const sample = Uint32Array.from(new Uint16Array(buffer.slice(at)));
+  const [train, test] = [unpack(parts[0], parts[2], kernels), unpack(parts[1], parts[3], kernels)];
+  kernels.keep?.();
+  return { train, test, sample };
+}
+
+/** Base64 of a gzip file to an ArrayBuffer. */
+async function inflate(text) {
+  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+}
+
+/**
+ * Makes a worker's scope answer {images} once, and then every {run, settings} with frames, {run, frame}, and {run, done}.
+ * A new run ends the one before it: between a few steps this one looks whether there is any.
+ */
+export function serve(scope, kernels = plain) {
+  const channel = new MessageChannel();
+  const breath = () => new Promise((done) => {
+    channel.port1.onmessage = done;
+    channel.port2.postMessage(0);
+  });
+  let data;
+  let current;
+  scope.onmessage = async ({ data: { images, run, settings } }) => {
+    try {
+      if (images) data = inflate(images).then((buffer) => open(buffer, kernels));
+      if (settings === undefined) return;
+      current = run;
+      const ready = await data;
+      if (run !== current) return;
+      for (const frame of train(ready, settings, { kernels })) {
+        if (frame) scope.postMessage({ run, frame }, [frame.embeddings.buffer, frame.directions.buffer]);
+        await breath();
+        if (run !== current) return;
+      }
+      scope.postMessage({ run, done: true });
+    } catch (error) {
+      scope.postMessage({ run, error: String(error) });
+    }
+  };
 }
