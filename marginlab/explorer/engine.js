@@ -154,10 +154,12 @@ export function headGradients(x, w, b, labels, settings, a = 1, n = labels.lengt
       const true_ = j === y;
       const across = g * ((true_ ? 0 : a * s) + (1 - a) * r); // reaches x and w through cos θ
       const along = g * ((byNorm ? a * (true_ ? hit.psi : c) : 0) + (1 - a) * c); // reaches x through ‖x‖
-      g0 += (across * (v0 - c * u[0])) / (r || 1) + along * u[0];
-      g1 += (across * (v1 - c * u[1])) / (r || 1) + along * u[1];
-      let h0 = (across * (u[0] - c * v0)) / (length || 1);
-      let h1 = (across * (u[1] - c * v1)) / (length || 1);
+      const turnX = r && across / r; // a zero vector has no angle, and no gradient
+      const turnW = length && across / length;
+      g0 += turnX * (v0 - c * u[0]) + along * u[0];
+      g1 += turnX * (v1 - c * u[1]) + along * u[1];
+      let h0 = turnW * (u[0] - c * v0);
+      let h1 = turnW * (u[1] - c * v1);
       if (true_) {
         g0 += g * a * s * hit.gx[0];
         g1 += g * a * s * hit.gx[1];
