@@ -1,0 +1,32 @@
+"""Brings the explorers of built pages to life: their scripts, in _static, on the pages that have one."""
+
+from docutils import nodes
+
+
+def _write(app):
+    if app.builder.format != "html":
+        return
+    from marginlab.explorer import page
+
+    static = app.outdir / "_static"
+    static.mkdir(parents=True, exist_ok=True)
+    for name, text in page.files().items():
+        # Written only if it is new: a file that stays the same stays in readers' caches.
+        path = static / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def _add(app, pagename, templatename, context, doctree):
+    from marginlab.explorer import page
+
+    raw = doctree.findall(nodes.raw) if doctree else []
+    if any(f'class="{page.CLASS}"' in node.astext() for node in raw):
+        for name in (page.LIGHT, page.SCRIPT):
+            app.add_js_file(name, loading_method="defer")
+
+
+def setup(app):
+    app.connect("builder-inited", _write)
+    app.connect("html-page-context", _add)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
