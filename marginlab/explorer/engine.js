@@ -3,7 +3,7 @@
 
 export const CLASSES = 10;
 export const PIXELS = 196; // 14 × 14: each the mean of 2 × 2 of MNIST's, in 16 shades
-export const RECIPE = { epochs: 5, batch: 120, rate: 0.02, beta2: 0.95, anneal: [0.2, 0.7], hidden: [96, 48], frames: 80 };
+export const RECIPE = { epochs: 5, batch: 120, rate: 0.02, beta2: 0.95, anneal: [0.2, 0.7], hidden: [96, 48], frames: 100 };
 
 // ---- The one equation: ψ(θ) = ucos(m₁θ + m₂) - m₃ ----
 
@@ -359,7 +359,8 @@ export function* train(data, settings, options = {}) {
   const { epochs, batch, rate, beta2, anneal, hidden, frames } = { ...RECIPE, ...options };
   const { train: images, test, sample } = data;
   const steps = options.steps ?? Math.ceil((epochs * images.n) / batch);
-  const every = Math.max(1, Math.ceil(steps / frames));
+  // The unguarded acos dies within tens of steps: look at it more often.
+  const every = settings.naive === "acos" ? 5 : Math.max(1, Math.ceil(steps / frames));
   const next = random(settings.seed ?? 0);
 
   const kernels = options.kernels ?? plain;
@@ -396,7 +397,7 @@ export function* train(data, settings, options = {}) {
     const directions = Float32Array.from({ length: 2 * CLASSES }, (_, i) => unit(k.w[i & ~1], k.w[i | 1])[i & 1]);
     const softmax = settings.head === "softmax";
     const rows = softmax ? k : { w: directions, b: k.b };
-    const last = step === steps; // the last frame's accuracy is of all 10,000 images, the others' of those they show
+    const last = step === steps && !died; // the last frame's accuracy is of all 10,000 images, the others' of those they show
     const accuracy = last ? share(embed(everyone), everyone, test.labels, rows) : share(embeddings, sample, test.labels, rows);
     const out = { step, loss: died ? NaN : total / since, accuracy, embeddings, directions, died };
     if (softmax) out.linear = Float32Array.from({ length: 3 * CLASSES }, (_, i) => (i % 3 < 2 ? k.w[2 * Math.floor(i / 3) + (i % 3)] : k.b[(i - 2) / 3]));
@@ -415,7 +416,7 @@ export function* train(data, settings, options = {}) {
     const { losses, gx, gw, gb } = headGradients(x, k.w, k.b, labels, settings, a, batch);
     const bad = losses.findIndex((loss, i) => !Number.isFinite(loss + gx[2 * i] + gx[2 * i + 1]));
     if (bad >= 0) {
-      yield frame(t, { step: t + 1, example: order[place + bad], why: why(losses[bad], settings) });
+      yield frame(t + 1, { step: t + 1, example: order[place + bad], why: why(losses[bad], settings) });
       return;
     }
     for (const array of [gx, gw, gb]) for (let i = 0; i < array.length; i++) array[i] /= batch;

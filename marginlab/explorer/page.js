@@ -117,8 +117,10 @@ function bringToLife(root, name) {
   let run = 0;
   let asked = 0;
   let began;
+  let fresh = false; // whether the next frame is the first of its run
+  let last;
 
-  view.reset({ ...settings, steps: frames.at(-1).step, anneal: settings.head === "softmax" ? null : RECIPE.anneal });
+  view.reset(about());
   for (const frame of frames) view.push(unpackFrame(frame));
   view.done(words);
   controlsFor();
@@ -161,19 +163,25 @@ function bringToLife(root, name) {
       slider(SEED),
       row("break it", `<select name="naive">${option("", "no: ψ as it should be")}${Object.entries(NAIVE).map(([key, text]) => option(key, text)).join("")}</select>`),
     ].join("");
-    for (const control of controls.elements) {
+    for (const control of controls.querySelectorAll("input, select")) {
       control.value = settings[control.name] ?? "";
-      if (control.type === "range") readOut(control);
+      readOut(control);
     }
     controls.elements.naive.disabled = settings.head === "softmax"; // it has no angle to break
     controls.elements[held]?.focus();
   }
 
+  /** The settings, with what the view draws of the schedule; a run by the unguarded acos is not thought to reach its end. */
+  function about() {
+    const schedule = { anneal: settings.head === "softmax" ? null : RECIPE.anneal };
+    return settings.naive === "acos" ? { ...settings, ...schedule } : { ...settings, ...schedule, steps: STEPS };
+  }
+
   function readOut(control) {
-    const about = [...HEADS[settings.head], SEED].find((it) => it.name === control.name);
-    if (!about) return;
-    const digits = Math.max(0, -Math.floor(Math.log10(about.step)));
-    const text = `${Number(control.value).toFixed(digits)} ${about.unit}`;
+    if (control.type !== "range") return;
+    const { step, unit } = [...HEADS[settings.head], SEED].find((it) => it.name === control.name);
+    const digits = Math.max(0, -Math.floor(Math.log10(step)));
+    const text = `${Number(control.value).toFixed(digits)} ${unit}`;
     control.nextElementSibling.textContent = text;
     control.setAttribute("aria-valuetext", text);
   }
@@ -219,14 +227,12 @@ function bringToLife(root, name) {
     });
   }
 
-  let fresh = false;
-  let last;
   function heard({ data }) {
     if (data.run !== run) return; // of a run that was abandoned
     if (data.error) {
       view.notice(`Training failed: ${data.error}`);
     } else if (data.frame) {
-      if (fresh) view.reset({ ...settings, steps: STEPS, anneal: settings.head === "softmax" ? null : RECIPE.anneal });
+      if (fresh) view.reset(about());
       fresh = false;
       last = data.frame;
       view.push(last);
