@@ -1,4 +1,4 @@
-"""Heads as they are often written, to be broken on purpose: the cured heads but for their angle or their wave."""
+"""Heads as they are often written, to be broken on purpose: cured heads but for their angle or their wave."""
 
 import functools
 

@@ -352,7 +352,7 @@ export function drawProgress(ctx, width, height, scene) {
     x: [0, steps], y: [0, 100], yticks: [[0, "0 %"], [50, "50 %"], [100, "100 %"]], right: 58,
     xticks: [[0, "0"], [steps / 2, `step ${grouped(round(steps / 2))}`], [steps, grouped(steps)]],
   });
-  for (const share of scene.settings.anneal ?? []) {
+  for (const share of scene.settings.steps && scene.settings.anneal || []) {
     line(ctx, [[X(share * steps), PAD.top], [X(share * steps), height - PAD.bottom]], scene.soft, 1, [1, 3]);
   }
   const finite = frames.map(f => f.loss).filter(l => isFinite(l) && l > 0);
@@ -371,7 +371,7 @@ export function drawProgress(ctx, width, height, scene) {
     ends[1][0] -= shift;
   }
   for (const [y, colour, text] of ends) {
-    words(ctx, text, width - 52, min(max(y, 14), height - 32), {fill: colour, size: 13, weight: 700});
+    if (isFinite(y)) words(ctx, text, width - 52, min(max(y, 14), height - 32), {fill: colour, size: 13, weight: 700});
   }
   if (isFinite(now.accuracy)) dotAt(ctx, X(now.step), Y(100 * now.accuracy), blue, scene.paper);
   if (isFinite(now.loss)) dotAt(ctx, X(now.step), L(now.loss), red, scene.paper);
@@ -633,7 +633,7 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
     let shown = frame;
     for (let k = i; k >= 0 && !finite(shown); k--) shown = frames[k];
     return {
-      frame: shown, frames, labels, settings, position, focus, circle, dim: !finite(now()), steps: settings.steps,
+      frame: shown, frames, labels, settings, position, focus, circle, dim: Boolean(now().died) || !finite(now()), steps: settings.steps,
       thetas: angles(shown, labels), ...(isDark() ? DARK : LIGHT),
     };
   }
@@ -658,8 +658,8 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
     drawPsi(...fitted(charts[1]), it);
     drawPull(...fitted(charts[2]), it);
     const {step, loss, accuracy, died} = now();
-    const right = isFinite(loss) ? `<b>${(100 * accuracy).toFixed(1)} %</b> of the test images right` : `<b>NaN</b>`;
-    $(".mlx-now").innerHTML = `${right} · loss ${number(loss)} · step ${grouped(step)}`;
+    const right = isFinite(loss) ? `<b>${(100 * accuracy).toFixed(1)} %</b> of the test images right` : "<b>NaN</b>";
+    $(".mlx-now").innerHTML = `${right}${isFinite(loss) ? ` · loss ${number(loss)}` : ""} · step ${grouped(step)}`;
     scrub.max = last();
     scrub.value = position;
     scrub.setAttribute("aria-valuetext", `step ${step}, ${(100 * accuracy).toFixed(1)} % right`);
@@ -680,7 +680,8 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
   /** The words under the headings: what lines mean, and how many of the shown points are where it hurts. */
   function keysOf({thetas, lines}) {
     const naive = settings.naive, past = turningPoint(settings);
-    keys[0].textContent = settings.anneal ? "The margin comes in between the dotted lines, and brings loss with it." : "";
+    keys[0].textContent = settings.steps && settings.anneal
+      ? "The margin comes in between the dotted lines, and brings loss with it." : "";
     const entry = (colour, text, dash = "solid") => `<span><i style="color:${colour};border-top-style:${dash}"></i>${text}</span>`;
     const beyond = thetas.filter(t => t > past).length;
     const inside = past < PI - 1e-9 ? `hatched: past π, with ${grouped(beyond)} of ${grouped(labels.length)} digits` : "";

@@ -14,7 +14,7 @@ export default {
 
     const push = (facts, parts) => {
       const [embeddings, directions, linear] = parts.map(floats);
-      view.push({ ...facts, loss: facts.loss ?? NaN, embeddings, directions, linear });
+      view.push({ ...facts, loss: facts.loss ?? NaN, accuracy: facts.accuracy ?? NaN, embeddings, directions, linear });
     };
     /** A whole run: one that ended before this view was there, or of which it has missed frames. */
     const whole = () => {

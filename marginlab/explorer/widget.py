@@ -31,11 +31,11 @@ def _script(name):
 HEADS = json.loads(re.search(r"export const HEADS = (\{.*?\n\});", _script("view.js"), re.DOTALL)[1])
 
 BREAKS = {
-    "cured": None,
-    "naive: acos, unguarded": "acos",
-    "naive: acos, clipped": "clip",
-    "naive: cos, not unrolled": "no-unroll",
-    "naive: the demo's clip": "demo-clip",
+    "no": "",
+    "acos, unguarded": "acos",
+    "acos, clipped": "clip",
+    "cos, not unrolled": "no-unroll",
+    "the demo's clip": "demo-clip",
 }
 
 
@@ -144,8 +144,8 @@ def _classes():
             parts = [np.ascontiguousarray(part, "float32").tobytes() for part in parts]
             facts = {
                 "step": died["step"] if died else frame.step,
-                "loss": frame.loss if math.isfinite(frame.loss) else None,  # JSON has no NaN
-                "accuracy": frame.accuracy,
+                "loss": None if died else frame.loss,  # JSON has no NaN
+                "accuracy": None if died else frame.accuracy,
                 "died": died,
             }
             self.send({"id": self._id, "frame": facts}, parts)
@@ -207,7 +207,7 @@ def _classes():
         def _change_head(self, change):
             self._make_sliders()
             if change["new"] == "softmax" and self.breaks.value:
-                self.breaks.value = None  # which restarts
+                self.breaks.value = ""  # which restarts
             else:
                 self._restart(change)
 
@@ -215,7 +215,11 @@ def _classes():
         def settings(self):
             """What the sliders ask for: head, naive, seed, and the head's own numbers."""
             values = {name: slider.value for name, slider in self.sliders.items()}
-            return {"head": self.head.value, "naive": self.breaks.value, "seed": self.seed.value} | values
+            return {
+                "head": self.head.value,
+                "naive": self.breaks.value or None,
+                "seed": self.seed.value,
+            } | values
 
         def _trainer(self, head, naive):
             """This explorer's own for a head and form, compiled when it is first asked for."""
