@@ -20,6 +20,10 @@ def _write(app):
 def _add(app, pagename, templatename, context, doctree):
     from marginlab.explorer import page
 
+    # What a kernel's widgets would need, twice the size of the page, is of no use without them.
+    state = "application/vnd.jupyter.widget-state+json"
+    scripts = context.get("script_files", [])
+    context["script_files"] = [s for s in scripts if getattr(s, "attributes", {}).get("type") != state]
     raw = doctree.findall(nodes.raw) if doctree else []
     if any(f'class="{page.CLASS}"' in node.astext() for node in raw):
         for name in (page.LIGHT, page.SCRIPT):
@@ -28,5 +32,5 @@ def _add(app, pagename, templatename, context, doctree):
 
 def setup(app):
     app.connect("builder-inited", _write)
-    app.connect("html-page-context", _add)
+    app.connect("html-page-context", _add, priority=800)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -5,7 +5,7 @@ import { CLASSES, RECIPE, budget } from "./engine.js";
 import { HEADS, NAIVE, TITLES, createView } from "./view.js";
 
 const STEPS = (60000 * RECIPE.epochs) / RECIPE.batch;
-const SEED = { name: "seed", min: 0, max: 9, step: 1, unit: "of the weights and the order of the images", default: 0 };
+const SEED = { name: "seed", min: 0, max: 9, step: 1, unit: "(where it starts)", default: 0 };
 const LACKING = "This browser cannot train here: it has no";
 const STYLE = `
 .mlp { display: grid; gap: 4px 16px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 290px), 1fr)); max-width: 1040px;

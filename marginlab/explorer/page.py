@@ -58,7 +58,10 @@ def html(settings, result, group=None):
     )
     # "</" would end the script; in JSON it may be written "<\/".
     data = json.dumps(run, separators=(",", ":")).replace("</", "<\\/")
+    # The theme gives a cell's HTML a white ground in the dark.
     return f"""<div class="{CLASS}">
+<style>html[data-theme=dark] .bd-content div.cell_output .text_html:has(.{CLASS}) {{
+background: none; color: inherit; padding: 0; }}</style>
 <script type="application/json">{data}</script>
 <div class="marginlab-still"><img src="data:image/png;base64,{_strip(frames)}" alt="{escaping.escape(alt)}">
 <p>{escaping.escape(words)} With JavaScript this picture has sliders, and a network that retrains as they move.</p></div>
