@@ -2,6 +2,8 @@
 
 from docutils import nodes
 
+STATE = "application/vnd.jupyter.widget-state+json"
+
 
 def _write(app):
     if app.builder.format != "html":
@@ -11,23 +13,19 @@ def _write(app):
     static = app.outdir / "_static"
     static.mkdir(parents=True, exist_ok=True)
     for name, text in page.files().items():
-        # Written only if it is new: a file that stays the same stays in readers' caches.
-        path = static / name
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
+        (static / name).write_text(text, encoding="utf-8")
 
 
 def _add(app, pagename, templatename, context, doctree):
     from marginlab.explorer import page
 
-    # What a kernel's widgets would need, twice the size of the page, is of no use without them.
-    state = "application/vnd.jupyter.widget-state+json"
-    scripts = context.get("script_files", [])
-    context["script_files"] = [s for s in scripts if getattr(s, "attributes", {}).get("type") != state]
     raw = doctree.findall(nodes.raw) if doctree else []
     if any(f'class="{page.CLASS}"' in node.astext() for node in raw):
         for name in (page.LIGHT, page.SCRIPT):
             app.add_js_file(name, loading_method="defer")
+    # What a kernel's widgets would need is twice the size of the page, and of no use without a kernel.
+    scripts = context.get("script_files", [])
+    context["script_files"] = [s for s in scripts if getattr(s, "attributes", {}).get("type") != STATE]
 
 
 def setup(app):

@@ -60,7 +60,7 @@ def html(settings, result, group=None):
     data = json.dumps(run, separators=(",", ":")).replace("</", "<\\/")
     # The theme gives a cell's HTML a white ground in the dark.
     return f"""<div class="{CLASS}">
-<style>html[data-theme=dark] .bd-content div.cell_output .text_html:has(.{CLASS}) {{
+<style>html[data-theme=dark] .bd-content div.cell_output .text_html:has(div.{CLASS}) {{
 background: none; color: inherit; padding: 0; }}</style>
 <script type="application/json">{data}</script>
 <div class="marginlab-still"><img src="data:image/png;base64,{_strip(frames)}" alt="{escaping.escape(alt)}">
@@ -156,4 +156,4 @@ def _sample():
 def _mnist():
     (x, y), (x_test, y_test) = _images()
     parts = [_pairs(x), _pairs(x_test), y.tobytes(), y_test.tobytes(), sample().astype("<u2").tobytes()]
-    return f'self.marginlabImages = "{_base64(gzip.compress(b"".join(parts), 9, mtime=0))}";\n'
+    return f'self.marginlabImages = "{_base64(gzip.compress(b"".join(parts), 6, mtime=0))}";\n'
