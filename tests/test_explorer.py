@@ -415,3 +415,204 @@ def test_copied_code_makes_the_run(page, form, monkeypatch):
     monkeypatch.setattr(marginlab, "Trainer", Spy)
     exec(page.evaluate("s => V.code(s)", settings), {})
     assert calls == [("arcface", {"seed": 3, "frames": 20}), {"margin": 0.45, "scale": 20}]
+
+
+def now(page):
+    return page.locator(".mlx-now").inner_text()
+
+
+def test_it_says_in_words_what_it_shows(view, explorer):
+    frame = explorer.result.frames[-1]
+    view.wait_for_selector(".mlx-plane[aria-label]")
+    assert f"{100 * frame.accuracy:.1f} % of the test images right" in now(view)
+    assert "step 2,500" in now(view)
+    label = view.locator(".mlx-plane").get_attribute("aria-label")
+    assert label.startswith("CosFace at step 2500: 1000 test digits in the plane. Class directions: 0 at ")
+    assert all(c.get_attribute("aria-label") for c in view.locator("canvas[role=img]").all())
+    assert view.locator(".mlx-say[aria-live=polite]").inner_text() == "Done."
+
+
+def test_scrub_step_and_play(view):
+    scrub = view.locator(".mlx input[type=range]")
+    view.get_by_label("one frame back").click()
+    view.wait_for_function("document.querySelector('.mlx-now').innerText.includes('step 2,375')")
+    scrub.focus()
+    view.keyboard.press("Home")
+    view.wait_for_function("document.querySelector('.mlx-now').innerText.includes('step 125')")
+    view.get_by_label("one frame on").click()
+    view.wait_for_function("document.querySelector('.mlx-now').innerText.includes('step 250')")
+    view.get_by_label("play", exact=True).click()
+    assert view.get_by_label("pause").count() == 1
+    view.wait_for_function("document.querySelector('.mlx-now').innerText.includes('step 2,500')")
+    view.wait_for_selector("[aria-label=play]")
+
+
+def test_a_run_that_comes_in_is_followed_unless_one_looks_back(view):
+    view.evaluate("() => { view.reset(settings); view.push(frames[0]); view.push(frames[1]) }")
+    view.wait_for_function("document.querySelector('.mlx-now').innerText.includes('step 250')")
+    view.get_by_label("one frame back").click()
+    view.evaluate("() => view.push(frames[2])")
+    view.wait_for_timeout(300)
+    assert "step 125" in now(view)
+    assert view.evaluate("view.frames.length") == 3
+
+
+def test_the_last_picture_stays_until_the_new_runs_first_frame(view):
+    before = view.locator(".mlx-plane").screenshot()
+    view.evaluate("() => view.reset({...settings, seed: 9})")
+    view.wait_for_timeout(200)
+    assert view.locator(".mlx-plane").screenshot() == before
+    view.evaluate("() => view.push(frames[0])")
+    view.wait_for_function("document.querySelector('.mlx-now').innerText.includes('step 125')")
+    assert view.locator(".mlx-plane").screenshot() != before
+
+
+def test_a_digit_by_mouse_and_by_keys(view, explorer):
+    labels = bytes(explorer.drawing.labels)
+    which = view.locator(".mlx-which")
+    assert which.inner_text().startswith("Point at a dot")
+    plane = view.locator(".mlx-plane")
+    plane.focus()
+    seen = set()
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowDown", "ArrowUp", "ArrowLeft"):
+        view.keyboard.press(key)
+        view.wait_for_timeout(60)
+        seen.add(which.inner_text())
+    assert all(text.startswith("A ") and "θ to its class:" in text for text in seen)
+    assert len(seen) >= 4
+    assert view.locator(".mlx-logits span").count() == 10
+    view.keyboard.press("Escape")
+    view.wait_for_function("document.querySelector('.mlx-which').innerText.startsWith('Point')")
+
+    # The frame's own points, where a mouse must find them.
+    box = plane.bounding_box()
+    frame = explorer.result.frames[-1]
+    radii = np.linalg.norm(frame.embeddings, axis=1)
+    reach = 1.12 * np.sort(radii)[int(0.985 * 999)]
+    i = int(np.argsort(radii)[900])
+    disc = box["width"] / 2 - 20
+    x, y = (frame.embeddings[i] / reach * disc).tolist()
+    view.mouse.move(box["x"] + box["width"] / 2 + x, box["y"] + box["width"] / 2 - y)
+    view.wait_for_function("document.querySelector('.mlx-which').innerText.startsWith('A ')")
+    assert which.inner_text().startswith(f"A {labels[i]}, read as ")
+
+
+def test_the_circle_is_another_picture(view):
+    before = view.locator(".mlx-plane").screenshot()
+    view.get_by_role("button", name="on the circle").click()
+    view.wait_for_timeout(200)
+    assert view.locator(".mlx-plane").screenshot() != before
+    assert "the hills say how many" in view.locator(".mlx-what").inner_text()
+    view.get_by_role("button", name="on the circle").click()
+    view.mouse.move(0, 0)
+    view.wait_for_timeout(200)
+    assert view.locator(".mlx-plane").screenshot() == before
+
+
+def test_a_death_is_told_over_the_last_good_picture(view):
+    view.evaluate(
+        """() => {
+            view.reset({...settings, naive: "acos", steps: undefined});
+            view.push(frames[0]);
+            const nothing = n => new Float32Array(n).fill(NaN);
+            view.push({step: 130, loss: NaN, accuracy: NaN, embeddings: nothing(2000), directions: nothing(20),
+                died: {step: 130, example: 41234, why: "Because."}});
+        }"""
+    )
+    dead = view.locator(".mlx-died")
+    dead.wait_for()
+    assert dead.inner_text().split("\n")[0] == "NaN at step 130, training image 41,234"
+    assert "Because." in dead.inner_text()
+    assert now(view).startswith("NaN")
+    view.get_by_label("one frame back").click()
+    dead.wait_for(state="hidden")
+    assert "step 125" in now(view)
+
+
+def test_a_notice_stands_over_the_picture_and_goes(view):
+    view.evaluate("view.notice('The kernel has stopped.')")
+    assert view.locator(".mlx-notice[role=status]").inner_text() == "The kernel has stopped."
+    assert view.locator(".mlx-plane").is_visible()
+    view.evaluate("view.notice('')")
+    assert not view.locator(".mlx-notice").is_visible()
+
+
+def test_a_narrow_page_a_dark_one_and_the_end(view):
+    view.set_viewport_size({"width": 360, "height": 740})
+    view.wait_for_timeout(200)
+    assert view.evaluate("document.documentElement.scrollWidth") <= 360
+    ink = "getComputedStyle(document.querySelector('.mlx')).color"
+    light = view.evaluate(ink)
+    view.evaluate("() => { document.documentElement.dataset.theme = 'dark' }")
+    view.wait_for_function(f"{ink} != '{light}'")
+    view.evaluate("() => { delete document.documentElement.dataset.theme; view.destroy() }")
+    assert view.evaluate("root.innerHTML") == ""
+
+
+def test_with_reduced_motion_nothing_glides(page, view):
+    page.emulate_media(reduced_motion="reduce")
+    page.evaluate("() => { view.reset(settings); frames.slice(0, 8).forEach(view.push) }")
+    page.wait_for_function("document.querySelector('.mlx-now').innerText.includes('step 1,000')")
+    steps = page.evaluate(
+        """async () => {
+            const seen = new Set();
+            document.querySelector("[data-do=play]").click();
+            for (let k = 0; k < 40; k++) {
+                await new Promise(requestAnimationFrame);
+                seen.add(Number(document.querySelector(".mlx input").value));
+            }
+            return [...seen];
+        }"""
+    )
+    assert all(step == int(step) for step in steps)
+
+
+def test_a_picture_can_be_saved(view):
+    with view.expect_download() as download:
+        view.get_by_text("save PNG").click()
+    assert download.value.suggested_filename == "cosface-step-2500.png"
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_notebooks_module_draws_state_messages_and_the_loss_of_its_kernel(page, explorer):
+    """The one module that a notebook loads, with a stand-in for the widget's model."""
+    state = {"run": explorer.drawing.run, "group": None}
+    blobs = {
+        name: base64_of(list(getattr(explorer.drawing, name)), "uint8")
+        for name in ("labels", "images", "floats")
+    }
+    page.evaluate(
+        """async ([esm, state, blobs]) => {
+            const url = URL.createObjectURL(new Blob([esm], {type: "text/javascript"}));
+            const widget = (await import(url)).default, heard = {};
+            // Offset by one, as a message's buffers may be.
+            for (const name in blobs) {
+                const raw = bytes(blobs[name]), odd = new Uint8Array(raw.length + 1);
+                odd.set(raw, 1);
+                state[name] = new DataView(odd.buffer, 1);
+            }
+            const model = {get: name => state[name], on: (e, f) => heard[e] = f, off: e => delete heard[e]};
+            window.heard = heard;
+            window.end = widget.render({model, el: root});
+        }""",
+        [widget.esm(), state, blobs],
+    )
+    accuracy = explorer.result.frames[-1].accuracy
+    page.wait_for_function(f"document.querySelector('.mlx-now').innerText.includes('{100 * accuracy:.1f} %')")
+    assert page.locator(".mlx-say").inner_text() == explorer.words
+    page.evaluate(
+        """() => {
+            const id = 99, floats = n => new DataView(new Float32Array(n).fill(0.5).buffer);
+            heard["msg:custom"]({id, settings: {head: "arcface", margin: 0.2, scale: 30}, words: "Off."});
+            for (const [run, step] of [[id, 7], [id - 1, 9]]) {  // the second is of a run long abandoned
+                const frame = {step, loss: 1, accuracy: 0.5, died: null};
+                heard["msg:custom"]({id: run, frame}, [floats(2000), floats(20)]);
+            }
+        }"""
+    )
+    page.wait_for_function("document.querySelector('.mlx-now').innerText.includes('step 7')")
+    assert page.locator(".mlx-say").inner_text() == "Off."
+    page.evaluate("() => heard['comm_live_update']()")
+    assert "The kernel has stopped" in page.locator(".mlx-notice").inner_text()
+    page.evaluate("() => end()")
+    assert page.evaluate("[root.innerHTML, Object.keys(heard).length]") == ["", 0]
