@@ -1,8 +1,22 @@
-import time
+"""The explorer: what the kernel sends, what sliders do to it, the naive forms, and the view in a browser."""
 
+import base64
+import json
+import math
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
 import pytest
 
-from marginlab import explore
+import marginlab
+from marginlab import budget, explore, reference
+from marginlab.explorer import naive, widget
+from marginlab.heads import BY_NAME
+from marginlab.training import DEFAULTS
+
+HERE = Path(widget.__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -10,63 +24,595 @@ def explorer():
     return explore("cosface", seed=1)
 
 
-def settle(explorer):
-    while explorer._thread and explorer._thread.is_alive():
+@pytest.fixture(scope="module")
+def other():
+    return explore("softmax")
+
+
+@pytest.fixture
+def sent(explorer, monkeypatch):
+    """The messages that the explorer's drawing is sent, as (message, buffers)."""
+    messages = []
+    send = lambda self, content, buffers=None: messages.append((content, buffers))  # noqa: E731
+    monkeypatch.setattr(type(explorer.drawing), "send", send)
+    yield messages
+    settle(explorer)
+
+
+def settle(*explorers):
+    while any(e._thread and e._thread.is_alive() for e in explorers):
         time.sleep(0.01)
 
 
+# Sliders.
+
+
+def test_sliders_start_at_the_trainers_defaults():
+    assert {head: {s["name"]: s["default"] for s in rows} for head, rows in widget.HEADS.items()} == DEFAULTS
+
+
+@pytest.mark.parametrize("head", widget.HEADS)
+def test_no_slider_reaches_a_value_that_the_head_refuses(head):
+    for end in ("min", "max"):
+        BY_NAME[head](10, **{s["name"]: s[end] for s in widget.HEADS[head]})
+
+
 def test_it_shows_a_first_run(explorer):
-    assert explorer.words.value.endswith("of the test images right after 2500 steps.")
-    assert bytes(explorer.picture.value).startswith(b"\x89PNG")
-    assert [slider.description for slider in explorer.sliders.values()] == ["margin", "scale", "seed"]
-    assert (explorer.sliders["margin"].value, explorer.sliders["seed"].value) == (0.1, 1)
+    assert explorer.words.endswith("of the test images right after 2500 steps.")
+    assert list(explorer.sliders) == ["margin", "scale"]
+    assert explorer.settings == {"head": "cosface", "naive": None, "seed": 1, "margin": 0.1, "scale": 30.0}
+    run = explorer.drawing.run
+    assert run["settings"].items() >= explorer.settings.items()
+    assert [f["step"] for f in run["frames"]] == list(range(125, 2501, 125))
+    assert len(explorer.drawing.labels) == 1000
+    assert len(explorer.drawing.images) == 196_000
+    assert max(explorer.drawing.images) == 15
 
 
-def test_without_a_kernel_the_picture_is_shown(explorer):
+def test_units_stand_beside_the_sliders(explorer):
+    rows = [row.children for row in explorer.rows.children[1:-1]]
+    assert [(slider.description, unit.value) for slider, unit in rows] == [
+        ("margin", "cosine units"),
+        ("scale", "times ψ"),
+    ]
+
+
+def test_without_a_kernel_there_is_a_picture(explorer):
     data, _ = explorer._repr_mimebundle_()
     assert data["image/png"].startswith("iVBOR")
     assert "application/vnd.jupyter.widget-view+json" in data
 
 
-def test_the_last_of_many_moves_wins(explorer):
-    before = explorer.picture.value
-    for margin in (0.05, 0.2, 0.15, 0.02):
-        explorer.sliders["margin"].value = margin
-        time.sleep(0.05)
-    settle(explorer)
-    assert explorer.trainer.head.margin == 0.02
-    assert explorer.picture.value != before
-    assert explorer.trainer.traces == 1
-
-
-def test_an_infeasible_margin_is_explained(explorer):
-    explorer.sliders["scale"].value = 128
-    explorer.sliders["margin"].value = 1.0
-    settle(explorer)
-    assert "right after 2500 steps." in explorer.words.value
-    explorer.sliders["margin"].value = 0.1
-
-
-def test_an_error_while_training_is_shown_and_the_sliders_stay(explorer, monkeypatch):
-    def fail(**settings):
-        raise RuntimeError("out of luck")
-
-    monkeypatch.setattr(explorer.trainer, "iter_frames", fail)
-    explorer.sliders["seed"].value = 4
-    settle(explorer)
-    assert explorer.words.value == "RuntimeError: out of luck"
-    monkeypatch.undo()
-    explorer.sliders["seed"].value = 2
-    settle(explorer)
-    assert "right after" in explorer.words.value
-
-
-@pytest.mark.parametrize("head", ["softmax", "combined"])
-def test_other_heads(head):
-    names = {"softmax": ["seed"], "combined": ["m1", "m2", "m3", "scale", "seed"]}
-    assert list(explore(head).sliders) == names[head]
-
-
 def test_unknown_head():
     with pytest.raises(ValueError, match=r"head must be one of softmax, .*'arcfase'"):
         explore("arcfase")
+
+
+@pytest.mark.parametrize("seed", [-1, 10, 1.5, True, "0"])
+def test_bad_seed(seed):
+    with pytest.raises(ValueError, match="seed must be a whole number from 0 to 9"):
+        explore("arcface", seed)
+
+
+@pytest.mark.parametrize("missing", ["anywidget", "ipywidgets"])
+def test_what_to_install_is_said(missing, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, missing, None)
+    with pytest.raises(ImportError, match=rf'needs {missing}: pip install "marginlab\[lab\]"'):
+        widget._classes.__wrapped__()
+
+
+# What is sent.
+
+
+def test_a_run_is_sent_in_buffers_and_kept_as_state(explorer, sent):
+    explorer.sliders["margin"].value = 0.15
+    settle(explorer)
+    (begin, _), *frames = sent
+    assert begin["settings"]["margin"] == 0.15
+    assert begin["settings"]["steps"] == 2500
+    assert len(frames) == 20
+    trained = explorer.result.frames
+    for (message, (embeddings, directions)), frame in zip(frames, trained, strict=True):
+        assert message["id"] == begin["id"]
+        assert message["frame"] == {
+            "step": frame.step,
+            "loss": frame.loss,
+            "accuracy": frame.accuracy,
+            "died": None,
+        }
+        np.testing.assert_array_equal(np.frombuffer(embeddings, "float32").reshape(-1, 2), frame.embeddings)
+        np.testing.assert_array_equal(
+            np.frombuffer(directions, "float32").reshape(-1, 2), frame.class_directions
+        )
+        assert len(json.dumps(message)) < 200
+    assert explorer.drawing.floats == b"".join(part for _, parts in frames for part in parts)
+    assert explorer.drawing.run["words"] == explorer.words
+
+
+def test_the_last_of_many_moves_wins_and_no_run_speaks_after_it_was_abandoned(explorer, sent):
+    for margin in (0.05, 0.2, 0.15, 0.02, 0.3, 0.12):
+        explorer.sliders["margin"].value = margin
+        time.sleep(0.05)
+    settle(explorer)
+    trainer = explorer.trainers["cosface", None]
+    assert trainer.head.margin == 0.12
+    assert explorer.drawing.run["settings"]["margin"] == 0.12
+    assert trainer.traces == 1
+    ids = [message["id"] for message, _ in sent]
+    assert ids == sorted(ids)
+    assert ids.count(ids[-1]) == 21
+    assert not [thread for thread in threading.enumerate() if thread.name == "explorer"]
+
+
+def test_an_infeasible_margin_is_explained(explorer, sent):
+    explorer.sliders["margin"].value = 1.0
+    settle(explorer)
+    words = str(budget(head="cosface", margin=1.0, scale=30.0))
+    assert words.startswith("No arrangement of 10 classes in the plane can satisfy this margin")
+    assert sent[0][0]["words"] == words  # while it trains
+    assert explorer.words.endswith(words)
+    assert "right after 2500 steps." in explorer.words
+    explorer.sliders["margin"].value = 0.1
+
+
+def test_an_error_while_training_is_shown_and_the_sliders_stay(explorer, sent, monkeypatch):
+    def fail(**settings):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(explorer.trainers["cosface", None], "iter_frames", fail)
+    explorer.seed.value = 4
+    settle(explorer)
+    assert sent[-1][0] == {"notice": "RuntimeError: out of luck"}
+    monkeypatch.delattr(explorer.trainers["cosface", None], "iter_frames")
+    explorer.seed.value = 2
+    settle(explorer)
+    assert "right after" in explorer.words
+
+
+def test_broken_it_says_at_which_step_which_image_and_why(explorer, sent):
+    explorer.breaks.value = "acos"
+    settle(explorer)
+    last = explorer.drawing.run["frames"][-1]
+    trainer = explorer.trainers["cosface", "acos"]
+    died = last["died"]
+    assert last["loss"] is None
+    assert 0 <= last["step"] - died["step"] < 5
+    assert died["example"] in trainer.order.numpy()[died["step"] - 1]
+    assert "its cosine came out" in died["why"]
+    assert "NaN at step" in explorer.words
+    assert all(np.isfinite(f["loss"]) for f in explorer.drawing.run["frames"][:-1])
+    explorer.breaks.value = ""
+    settle(explorer)
+    assert "right after" in explorer.words
+
+
+def test_two_explorers_train_at_once_and_plain_softmax_sends_its_weights(explorer, other):
+    explorer.seed.value, other.seed.value = 3, 5
+    settle(explorer, other)
+    assert explorer.drawing.run["settings"]["seed"] == 3
+    assert other.drawing.run["settings"]["seed"] == 5
+    assert "right after 2500 steps" in explorer.words
+    assert "right after 2500 steps" in other.words
+    head = other.trainers["softmax", None].head
+    size = other.drawing.run["frames"][-1]["sizes"][-1]
+    rows = np.frombuffer(other.drawing.floats[-size:], "float32").reshape(10, 3)
+    np.testing.assert_array_equal(rows, np.c_[head.class_directions.numpy(), head.bias.numpy()])
+    assert other.breaks.disabled
+
+
+def test_another_head_has_other_sliders(other):
+    other.head.value = "combined"
+    settle(other)
+    assert list(other.sliders) == ["m1", "m2", "m3", "scale"]
+    assert not other.breaks.disabled
+    assert other.drawing.run["settings"]["head"] == "combined"
+    assert other.result.settings["m2"] == 0.2
+
+
+# Naive forms.
+
+FORMULAS = {
+    "acos": lambda t, m: reference.psi(t, *m),
+    "clip": lambda t, m: reference.psi(np.clip(t, np.arccos(1 - 1e-5), np.arccos(-1 + 1e-5)), *m),
+    "no-unroll": lambda t, m: np.cos(m[0] * t + m[1]) - m[2],
+    "demo-clip": lambda t, m: np.cos(m[0] * np.clip(t, np.arccos(1 - 1e-5), np.pi / 2) + m[1]) - m[2],
+}
+
+
+@pytest.mark.parametrize("form", naive.FORMS)
+def test_a_naive_head_is_its_formula_at_the_label_and_the_cosine_elsewhere(form):
+    head = naive.naive_head("combined", form, m1=2.0, m2=0.3, m3=0.1, scale=3.0)
+    head.build((None, 2))
+    turns = np.linspace(0, 2 * np.pi, 10, endpoint=False)
+    head.class_directions.assign(np.c_[np.cos(turns), np.sin(turns)])
+    theta = np.linspace(0.05, 3.1, 50)
+    x = np.c_[np.cos(theta), np.sin(theta)].astype("float32")
+    logits = np.asarray(head(x, np.zeros(50, int)))
+    np.testing.assert_allclose(logits[:, 0], 3 * FORMULAS[form](theta, (2.0, 0.3, 0.1)), atol=2e-3)
+    np.testing.assert_allclose(logits[:, 1:], np.asarray(head(x))[:, 1:], atol=1e-6)
+
+
+def test_an_unguarded_head_remembers_the_first_example_that_fell():
+    head = naive.naive_head("arcface", "acos")
+    head.build((None, 2))
+    head.class_directions.assign(np.tile([[1.0, 0.0]], (10, 1)))
+    safe, fallen = [0.6, 0.8], [2.0, 0.0]
+    for batch in ([safe, safe], [safe, fallen], [fallen, safe]):
+        head(np.array(batch, "float32"), np.array([0, 1]))
+    np.testing.assert_array_equal(head.fell, [2, 1, 1])
+
+
+def test_naive_heads_that_do_not_exist():
+    with pytest.raises(ValueError, match=r"head must be one of normface, .*'softmax'"):
+        naive.naive_head("softmax", "acos")
+    with pytest.raises(ValueError, match=r"form must be one of acos, .*'asin'"):
+        naive.naive_head("arcface", "asin")
+
+
+# The view, in a browser.
+
+
+def base64_of(array, kind):
+    return base64.b64encode(np.ascontiguousarray(array, kind).tobytes()).decode()
+
+
+def in_javascript(frame):
+    """A Frame as an expression of JavaScript."""
+    floats = lambda a: f"new Float32Array(bytes('{base64_of(a, 'float32')}').buffer)"  # noqa: E731
+    return (
+        f"{{step: {frame.step}, loss: {frame.loss}, accuracy: {frame.accuracy}, died: null, "
+        f"embeddings: {floats(frame.embeddings)}, directions: {floats(frame.class_directions)}}}"
+    )
+
+
+@pytest.fixture
+def page(browser):
+    """A page with view.js as a module, `V`; errors in it fail the test."""
+    page = browser.new_page(viewport={"width": 1060, "height": 900})
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+
+    def serve(route):
+        name = route.request.url.rsplit("/", 1)[1]
+        if name.endswith(".js"):
+            route.fulfill(body=(HERE / name).read_text(encoding="utf-8"), content_type="text/javascript")
+        else:
+            head = '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+            route.fulfill(body=head + '<body><div id="root"></div>', content_type="text/html")
+
+    page.route("**/*", serve)
+    page.goto("http://explorer.test/")
+    page.evaluate(
+        """async () => {
+            window.V = await import("/view.js");
+            window.bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
+            window.root = document.getElementById("root");
+        }"""
+    )
+    yield page
+    page.close()
+    assert errors == []
+
+
+@pytest.fixture
+def view(page, explorer):
+    """The page, with `view` showing the explorer's last whole run."""
+    drawing, result = explorer.drawing, explorer.result
+    frames = ", ".join(map(in_javascript, result.frames))
+    settings = json.dumps(explorer._shown | {"steps": 2500, "anneal": [0.2, 0.7]})
+    page.evaluate(
+        f"""() => {{
+            window.settings = {settings};
+            window.frames = [{frames}];
+            window.view = V.createView(root, {{labels: bytes('{base64_of(list(drawing.labels), "uint8")}'),
+                images: bytes('{base64_of(list(drawing.images), "uint8")}'), heads: V.HEADS}});
+            view.reset(settings);
+            frames.forEach(view.push);
+            view.done("Done.");
+        }}"""
+    )
+    page.wait_for_function("document.querySelector('.mlx input').value == 19")
+    return page
+
+
+SETTINGS = [
+    {"head": "normface", "scale": 10},
+    {"head": "sphereface", "margin": 2.5, "scale": 10},
+    {"head": "cosface", "margin": 0.35, "scale": 30},
+    {"head": "arcface", "margin": 0.5, "scale": 30},
+    {"head": "combined", "m1": 1.5, "m2": 0.3, "m3": 0.1, "scale": 30},
+]
+
+
+def margins(settings):
+    margin = settings.get("margin", [settings.get(m) for m in ("m1", "m2", "m3")])
+    return reference.margins(settings["head"], margin)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: s["head"])
+def test_the_drawn_pull_is_the_slope_of_psi(page, settings):
+    theta = np.linspace(0.01, 3.13, 40)
+    drawn = page.evaluate("([t, s]) => t.map(x => V.pull(x, s))", [theta.tolist(), settings])
+    np.testing.assert_allclose(drawn, -reference.psi_slope(theta, *margins(settings)[:2]), atol=1e-6)
+    turn = page.evaluate("s => V.turningPoint(s)", settings)
+    m1, m2, _ = margins(settings)
+    assert math.isclose(m1 * turn + m2, math.pi)
+
+
+def test_the_drawn_pull_of_naive_forms(page):
+    def pull(theta, naive, margin=0.5):
+        settings = {"head": "arcface", "margin": margin, "scale": 30, "naive": naive}
+        return page.evaluate("([t, s]) => String(V.pull(t, s))", [theta, settings])
+
+    assert float(pull(1e-3, "clip")) == 0  # within the clip nothing pulls
+    assert float(pull(0.3, "clip")) == pytest.approx(math.sin(0.8), rel=1e-3)
+    assert pull(1e-5, "acos") in ("NaN", "Infinity", "-Infinity")
+    assert float(pull(3.0, "no-unroll")) < 0  # pushed away
+    assert float(pull(2.0, "demo-clip")) == 0
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: s["head"])
+def test_no_mans_land_is_where_the_answer_is_right_but_not_by_the_margin(page, settings):
+    turns = np.sort(np.random.default_rng(0).uniform(0, 2 * np.pi, 6))
+    w = np.c_[np.cos(turns), np.sin(turns)]
+    wedges = page.evaluate("([w, s]) => V.bands(Float32Array.from(w), s)", [w.ravel().tolist(), settings])
+    phi = np.radians(np.arange(720) / 2 + 0.25)
+    x = np.c_[np.cos(phi), np.sin(phi)]
+    cosines = x @ w.T
+    own, rival = np.argmax(cosines, 1), np.sort(cosines, 1)[:, -2]
+    expected = reference.psi(reference.angle(x, w[own]), *margins(settings)) < rival - 1e-9
+    drawn = np.any([(phi > low) & (phi < high) for low, high in wedges] or [phi < 0], axis=0)
+    assert (drawn == expected).mean() > 0.995
+
+
+def test_regions_are_where_each_class_is_the_answer(page):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(5, 3))
+    polygons = page.evaluate("w => V.regions(w, 4)", rows.ravel().tolist())
+    for x in rng.uniform(-4, 4, size=(200, 2)):
+        answer = np.argmax(rows[:, :2] @ x + rows[:, 2])
+        inside = []
+        for polygon in polygons:
+            p = np.array(polygon).reshape(-1, 2) - x
+            q = np.roll(p, -1, axis=0)
+            side = p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]
+            inside.append(len(p) > 2 and bool((side > 0).all()))
+        assert inside == [j == answer for j in range(5)]
+
+
+def test_names_on_the_rim_keep_apart(page):
+    turns = [0.0, 0.01, 0.02, 3.0, 6.28]
+    spread = np.array(page.evaluate("t => V.spread(t, 0.2)", turns))
+    gaps = np.diff(np.sort(spread % (2 * np.pi)))
+    assert gaps.min() > 0.19
+    assert spread[3] == 3.0
+
+
+def test_angles_and_logits_of_the_shown_points(view, explorer):
+    frame = explorer.result.frames[-1]
+    labels = np.frombuffer(bytes(explorer.drawing.labels), "uint8")
+    angles = view.evaluate("bytes => [...V.angles(frames[19], Uint8Array.from(bytes))]", labels.tolist())
+    expected = reference.angle(frame.embeddings, frame.class_directions[labels])
+    np.testing.assert_allclose(angles, expected, atol=1e-6)
+    logits = view.evaluate("() => V.logits(frames[19], 7, settings)")
+    scale = explorer._shown["scale"]
+    expected = reference.logits(frame.embeddings[7:8], frame.class_directions, scale=scale)[0]
+    np.testing.assert_allclose(logits, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("form", [None, "clip"])
+def test_copied_code_makes_the_run(page, form, monkeypatch):
+    settings = {"head": "arcface", "margin": 0.45, "scale": 20, "seed": 3, "naive": form}
+    calls = []
+
+    class Spy:
+        def __init__(self, head, **options):
+            calls.append((head if isinstance(head, str) else head.name, options))
+
+        def retrain(self, **options):
+            calls.append(options)
+
+    monkeypatch.setattr(marginlab, "Trainer", Spy)
+    exec(page.evaluate("s => V.code(s)", settings), {})
+    assert calls == [("arcface", {"seed": 3, "frames": 20}), {"margin": 0.45, "scale": 20}]
+
+
+def now(page):
+    return page.locator(".mlx-now").inner_text()
+
+
+def test_it_says_in_words_what_it_shows(view, explorer):
+    frame = explorer.result.frames[-1]
+    view.wait_for_selector(".mlx-plane[aria-label]")
+    assert f"{100 * frame.accuracy:.1f} % of the test images right" in now(view)
+    assert "step 2,500" in now(view)
+    label = view.locator(".mlx-plane").get_attribute("aria-label")
+    assert label.startswith("CosFace at step 2500: 1000 test digits in the plane. Class directions: 0 at ")
+    assert all(c.get_attribute("aria-label") for c in view.locator("canvas[role=img]").all())
+    assert view.locator(".mlx-say[aria-live=polite]").inner_text() == "Done."
+
+
+def test_scrub_step_and_play(view):
+    scrub = view.locator(".mlx input[type=range]")
+    view.get_by_label("one frame back").click()
+    view.wait_for_function("document.querySelector('.mlx-now').innerText.includes('step 2,375')")
+    scrub.focus()
+    view.keyboard.press("Home")
+    view.wait_for_function("document.querySelector('.mlx-now').innerText.includes('step 125')")
+    view.get_by_label("one frame on").click()
+    view.wait_for_function("document.querySelector('.mlx-now').innerText.includes('step 250')")
+    view.get_by_label("play", exact=True).click()
+    assert view.get_by_label("pause").count() == 1
+    view.wait_for_function("document.querySelector('.mlx-now').innerText.includes('step 2,500')")
+    view.wait_for_selector("[aria-label=play]")
+
+
+def test_a_run_that_comes_in_is_followed_unless_one_looks_back(view):
+    view.evaluate("() => { view.reset(settings); view.push(frames[0]); view.push(frames[1]) }")
+    view.wait_for_function("document.querySelector('.mlx-now').innerText.includes('step 250')")
+    view.get_by_label("one frame back").click()
+    view.evaluate("() => view.push(frames[2])")
+    view.wait_for_timeout(300)
+    assert "step 125" in now(view)
+    assert view.evaluate("view.frames.length") == 3
+
+
+def test_the_last_picture_stays_until_the_new_runs_first_frame(view):
+    before = view.locator(".mlx-plane").screenshot()
+    view.evaluate("() => view.reset({...settings, seed: 9})")
+    view.wait_for_timeout(200)
+    assert view.locator(".mlx-plane").screenshot() == before
+    view.evaluate("() => view.push(frames[0])")
+    view.wait_for_function("document.querySelector('.mlx-now').innerText.includes('step 125')")
+    assert view.locator(".mlx-plane").screenshot() != before
+
+
+def test_a_digit_by_mouse_and_by_keys(view, explorer):
+    labels = bytes(explorer.drawing.labels)
+    which = view.locator(".mlx-which")
+    assert which.inner_text().startswith("Point at a dot")
+    plane = view.locator(".mlx-plane")
+    plane.focus()
+    seen = set()
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowDown", "ArrowUp", "ArrowLeft"):
+        view.keyboard.press(key)
+        view.wait_for_timeout(60)
+        seen.add(which.inner_text())
+    assert all(text.startswith("A ") and "θ to its class:" in text for text in seen)
+    assert len(seen) >= 4
+    assert view.locator(".mlx-logits span").count() == 10
+    view.keyboard.press("Escape")
+    view.wait_for_function("document.querySelector('.mlx-which').innerText.startsWith('Point')")
+
+    # The frame's own points, where a mouse must find them.
+    box = plane.bounding_box()
+    frame = explorer.result.frames[-1]
+    radii = np.linalg.norm(frame.embeddings, axis=1)
+    reach = 1.12 * np.sort(radii)[int(0.985 * 999)]
+    i = int(np.argsort(radii)[900])
+    disc = box["width"] / 2 - 20
+    x, y = (frame.embeddings[i] / reach * disc).tolist()
+    view.mouse.move(box["x"] + box["width"] / 2 + x, box["y"] + box["width"] / 2 - y)
+    view.wait_for_function("document.querySelector('.mlx-which').innerText.startsWith('A ')")
+    assert which.inner_text().startswith(f"A {labels[i]}, read as ")
+
+
+def test_the_circle_is_another_picture(view):
+    before = view.locator(".mlx-plane").screenshot()
+    view.get_by_role("button", name="on the circle").click()
+    view.wait_for_timeout(200)
+    assert view.locator(".mlx-plane").screenshot() != before
+    assert "the hills say how many" in view.locator(".mlx-what").inner_text()
+    view.get_by_role("button", name="on the circle").click()
+    view.mouse.move(0, 0)
+    view.wait_for_timeout(200)
+    assert view.locator(".mlx-plane").screenshot() == before
+
+
+def test_a_death_is_told_over_the_last_good_picture(view):
+    view.evaluate(
+        """() => {
+            view.reset({...settings, naive: "acos", steps: undefined});
+            view.push(frames[0]);
+            const nothing = n => new Float32Array(n).fill(NaN);
+            view.push({step: 130, loss: NaN, accuracy: NaN, embeddings: nothing(2000), directions: nothing(20),
+                died: {step: 130, example: 41234, why: "Because."}});
+        }"""
+    )
+    dead = view.locator(".mlx-died")
+    dead.wait_for()
+    assert dead.inner_text().split("\n")[0] == "NaN at step 130, training image 41,234"
+    assert "Because." in dead.inner_text()
+    assert now(view).startswith("NaN")
+    view.get_by_label("one frame back").click()
+    dead.wait_for(state="hidden")
+    assert "step 125" in now(view)
+
+
+def test_a_notice_stands_over_the_picture_and_goes(view):
+    view.evaluate("view.notice('The kernel has stopped.')")
+    assert view.locator(".mlx-notice[role=status]").inner_text() == "The kernel has stopped."
+    assert view.locator(".mlx-plane").is_visible()
+    view.evaluate("view.notice('')")
+    assert not view.locator(".mlx-notice").is_visible()
+
+
+def test_a_narrow_page_a_dark_one_and_the_end(view):
+    view.set_viewport_size({"width": 360, "height": 740})
+    view.wait_for_timeout(200)
+    assert view.evaluate("document.documentElement.scrollWidth") <= 360
+    ink = "getComputedStyle(document.querySelector('.mlx')).color"
+    light = view.evaluate(ink)
+    view.evaluate("() => { document.documentElement.dataset.theme = 'dark' }")
+    view.wait_for_function(f"{ink} != '{light}'")
+    view.evaluate("() => { delete document.documentElement.dataset.theme; view.destroy() }")
+    assert view.evaluate("root.innerHTML") == ""
+
+
+def test_with_reduced_motion_nothing_glides(page, view):
+    page.emulate_media(reduced_motion="reduce")
+    page.evaluate("() => { view.reset(settings); frames.slice(0, 8).forEach(view.push) }")
+    page.wait_for_function("document.querySelector('.mlx-now').innerText.includes('step 1,000')")
+    steps = page.evaluate(
+        """async () => {
+            const seen = new Set();
+            document.querySelector("[data-do=play]").click();
+            for (let k = 0; k < 40; k++) {
+                await new Promise(requestAnimationFrame);
+                seen.add(Number(document.querySelector(".mlx input").value));
+            }
+            return [...seen];
+        }"""
+    )
+    assert all(step == int(step) for step in steps)
+
+
+def test_a_picture_can_be_saved(view):
+    with view.expect_download() as download:
+        view.get_by_text("save PNG").click()
+    assert download.value.suggested_filename == "cosface-step-2500.png"
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_notebooks_module_draws_state_messages_and_the_loss_of_its_kernel(page, explorer):
+    """The one module that a notebook loads, with a stand-in for the widget's model."""
+    state = {"run": explorer.drawing.run, "group": None}
+    blobs = {
+        name: base64_of(list(getattr(explorer.drawing, name)), "uint8")
+        for name in ("labels", "images", "floats")
+    }
+    page.evaluate(
+        """async ([esm, state, blobs]) => {
+            const url = URL.createObjectURL(new Blob([esm], {type: "text/javascript"}));
+            const widget = (await import(url)).default, heard = {};
+            // Offset by one, as a message's buffers may be.
+            for (const name in blobs) {
+                const raw = bytes(blobs[name]), odd = new Uint8Array(raw.length + 1);
+                odd.set(raw, 1);
+                state[name] = new DataView(odd.buffer, 1);
+            }
+            const model = {get: name => state[name], on: (e, f) => heard[e] = f, off: e => delete heard[e]};
+            window.heard = heard;
+            window.end = widget.render({model, el: root});
+        }""",
+        [widget.esm(), state, blobs],
+    )
+    accuracy = explorer.result.frames[-1].accuracy
+    page.wait_for_function(f"document.querySelector('.mlx-now').innerText.includes('{100 * accuracy:.1f} %')")
+    assert page.locator(".mlx-say").inner_text() == explorer.words
+    page.evaluate(
+        """() => {
+            const id = 99, floats = n => new DataView(new Float32Array(n).fill(0.5).buffer);
+            heard["msg:custom"]({id, settings: {head: "arcface", margin: 0.2, scale: 30}, words: "Off."});
+            for (const [run, step] of [[id, 7], [id - 1, 9]]) {  // the second is of a run long abandoned
+                const frame = {step, loss: 1, accuracy: 0.5, died: null};
+                heard["msg:custom"]({id: run, frame}, [floats(2000), floats(20)]);
+            }
+        }"""
+    )
+    page.wait_for_function("document.querySelector('.mlx-now').innerText.includes('step 7')")
+    assert page.locator(".mlx-say").inner_text() == "Off."
+    page.evaluate("() => heard['comm_live_update']()")
+    assert "The kernel has stopped" in page.locator(".mlx-notice").inner_text()
+    page.evaluate("() => end()")
+    assert page.evaluate("[root.innerHTML, Object.keys(heard).length]") == ["", 0]

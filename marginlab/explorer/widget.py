@@ -1,28 +1,41 @@
-"""explore(): ipywidgets sliders that retrain the 2-D model."""
+"""explore(): ipywidgets sliders that retrain the 2-D model, and one widget that draws it."""
 
 import base64
+import functools
 import io
+import json
+import math
+import re
 import threading
+import time
+from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from marginlab import plots
-from marginlab.training import DEFAULTS, Trainer
+from marginlab.budget import budget
+from marginlab.data import load_mnist
+from marginlab.explorer.naive import naive_head
+from marginlab.heads import BY_NAME
+from marginlab.training import Trainer
 
-# Slider of each setting: lowest, highest, step. The head's own limits may be wider.
-MARGINS = {
-    "sphereface": {"margin": (1.0, 4.0, 0.1)},
-    "cosface": {"margin": (0.0, 1.0, 0.01)},
-    "arcface": {"margin": (0.0, 1.5, 0.05)},
-    "combined": {"m1": (1.0, 3.0, 0.1), "m2": (0.0, 1.0, 0.05), "m3": (0.0, 0.5, 0.01)},
-}
-UNITS = {
-    ("sphereface", "margin"): "times",
-    ("cosface", "margin"): "cosine units",
-    ("arcface", "margin"): "radians",
-    ("combined", "m1"): "times",
-    ("combined", "m2"): "radians",
-    ("combined", "m3"): "cosine units",
+HERE = Path(__file__).parent
+
+
+def _script(name):
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+# Of each head its sliders: name, min, max, step, unit, default. The page has its sliders from this table too.
+HEADS = json.loads(re.search(r"export const HEADS = (\{.*?\n\});", _script("view.js"), re.DOTALL)[1])
+
+BREAKS = {
+    "no": "",
+    "acos, unguarded": "acos",
+    "acos, clipped": "clip",
+    "cos, not unrolled": "no-unroll",
+    "the demo's clip": "demo-clip",
 }
 
 
@@ -30,95 +43,284 @@ def explore(head="arcface", seed=0):
     """Sliders for one head; moving one retrains the model on MNIST and redraws it as it learns.
 
     Args:
-        head: "softmax", "normface", "sphereface", "cosface", "arcface" or "combined".
+        head: "softmax", "normface", "sphereface", "cosface", "arcface" or "combined", to begin with.
         seed: of the first run; a slider changes it.
 
     Returns:
         An ipywidgets box. Where no kernel answers (a built page, a repository's
-        preview) it shows the picture of its first run.
+        preview) it shows its last whole run.
 
     Raises:
-        ImportError: without ipywidgets (``pip install "marginlab[lab]"``).
-        ValueError: for an unknown head.
+        ImportError: without ipywidgets and anywidget (``pip install "marginlab[lab]"``).
+        ValueError: for an unknown head, or a seed that is no whole number from 0 to 9.
     """
+    if head not in BY_NAME:
+        raise ValueError(f"head must be one of {', '.join(BY_NAME)}, got {head!r}")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= 9:
+        raise ValueError(f"seed must be a whole number from 0 to 9, got {seed!r}")
+    return _classes()[0](head, seed)
+
+
+@functools.cache
+def esm():
+    """engine.js, view.js and widget.js as the one module that a notebook loads.
+
+    Each is a function of its own, so that their names do not meet.
+    """
+
+    def closed(name, takes, gives):
+        text = re.sub(r"^import .*$", "", _script(name), flags=re.MULTILINE)
+        text = re.sub(r"^export (default )?", lambda m: "return " if m[1] else "", text, flags=re.MULTILINE)
+        gives = f"return {{ {gives} }};" if gives else ""
+        return f"(({takes}) => {{\n{text}\n{gives}\n}})"
+
+    engine = closed("engine.js", "", "margins, psi, target, unit")
+    view = closed("view.js", "{ margins, psi, target, unit }", "HEADS, createView")
+    widget = closed("widget.js", "{ HEADS, createView }", "")
+    return f"export default {widget}({view}({engine}()));\n"
+
+
+class _WatchedTrainer(Trainer):
+    """A Trainer that knows the order of its images, (steps, batch) indices, and what its run died of."""
+
+    def _begin(self, seed):
+        self.order = super()._begin(seed)
+        return self.order
+
+    def died(self, frame):
+        """None, or in which step a run ended in NaN, at which training image, and why."""
+        if math.isfinite(frame.loss):
+            return None
+        step, row, c = self.head.fell.numpy() if hasattr(self.head, "fell") else np.zeros(3)
+        if not step:
+            return {"step": frame.step, "example": None, "why": "The loss is no finite number."}
+        why = (
+            "In float32 its cosine came out as 1, where acos has slope -1/√(1 - c²) = -∞; and ∞ · 0 is NaN."
+            if c == 1
+            else "In float32 its cosine came out above 1, where acos has no value."
+        )
+        example = int(self.order[int(step) - 1, int(row)])
+        return {"step": int(step), "example": example, "why": why}
+
+
+@functools.cache
+def _classes():
+    """The widgets' classes, made on first use: they are ipywidgets', which not everyone has."""
     try:
-        import ipywidgets
-    except ImportError:
-        raise ImportError('explore() needs ipywidgets: pip install "marginlab[lab]"') from None
-    return _explorer_class(ipywidgets)(head, seed)
+        import anywidget
+        import ipywidgets as w
+        import traitlets as t
+    except ImportError as error:
+        raise ImportError(
+            f'explore() needs {error.name}: pip install "marginlab[lab]"', name=error.name
+        ) from None
 
+    class Drawing(anywidget.AnyWidget):
+        """Frames, drawn.
 
-def _explorer_class(w):
+        A run is sent as it comes, in messages: {"id", "settings", "words"} when it begins, and
+        {"id", "frame": {step, loss, accuracy, died}} with embeddings and directions (and for softmax
+        its weights and biases) as float32 buffers. When it ends it becomes the widget's state, so
+        that a view which comes later has it too.
+        """
+
+        _esm = esm()
+        labels, images = t.Bytes().tag(sync=True), t.Bytes().tag(sync=True)
+        group = t.Unicode(None, allow_none=True).tag(sync=True)
+        run, floats = t.Dict().tag(sync=True), t.Bytes().tag(sync=True)
+        _id = 0
+
+        def begin(self, settings, words):
+            self._id += 1
+            self._new, self._parts = {"id": self._id, "settings": settings, "frames": []}, []
+            self.send({"id": self._id, "settings": settings, "words": words})
+
+        def push(self, trainer, frame):
+            """Send a frame; returns what the run died of, or None."""
+            died = trainer.died(frame)
+            parts = [frame.embeddings, frame.class_directions]
+            if trainer.name == "softmax":
+                parts.append(np.c_[trainer.head.class_directions.numpy(), trainer.head.bias.numpy()])
+            parts = [np.ascontiguousarray(part, "float32").tobytes() for part in parts]
+            facts = {
+                "step": died["step"] if died else frame.step,
+                "loss": None if died else frame.loss,  # JSON has no NaN
+                "accuracy": None if died else frame.accuracy,
+                "died": died,
+            }
+            self.send({"id": self._id, "frame": facts}, parts)
+            self._new["frames"].append(facts | {"sizes": [len(part) for part in parts]})
+            self._parts += parts
+            return died
+
+        def end(self, words):
+            with self.hold_sync():
+                self.floats = b"".join(self._parts)
+                self.run = self._new | {"words": words}
+
+        def notice(self, text):
+            self.send({"notice": text})
+
     class Explorer(w.VBox):
-        """Sliders, a picture, and a line of words."""
+        """Sliders, and a drawing of the run that they ask for."""
 
         def __init__(self, head, seed):
-            self.trainer = Trainer(head, seed, frames=20)
-            self.sliders = {
-                name: w.FloatSlider(DEFAULTS[head][name], min=low, max=high, step=step, description=name)
-                for name, (low, high, step) in MARGINS.get(head, {}).items()
-            }
-            if "scale" in DEFAULTS[head]:
-                self.sliders["scale"] = w.FloatLogSlider(
-                    DEFAULTS[head]["scale"],
-                    base=2,
-                    min=0,
-                    max=7,
-                    step=0.25,
-                    description="scale",
-                    readout_format=".1f",
-                )
-            self.sliders["seed"] = w.IntSlider(seed, min=0, max=9, description="seed")
-            self.picture = w.Image(format="png", layout={"max_width": "1000px", "width": "100%"})
-            self.words = w.HTML()
-            rows = [w.HBox([s, w.Label(UNITS.get((head, name), ""))]) for name, s in self.sliders.items()]
-            super().__init__([*rows, self.picture, self.words])
-
+            self.trainers, self.result = {}, None
             self._stop, self._thread, self._lock = threading.Event(), None, threading.Lock()
-            self._train(threading.Event())
+            self.head = w.Dropdown(options=list(BY_NAME), value=head, description="head")
+            self.breaks = w.Dropdown(options=BREAKS, description="break it")
+            self.seed = w.IntSlider(seed, min=0, max=9, description="seed")
+            self.rows = w.VBox()
+            self._make_sliders()
+            trainer = self._trainer(head, None)
+            self.drawing = Drawing(**_sample(trainer))
+            super().__init__([self.rows, self.drawing])
+            self._run(trainer, self.settings, self._stop)
+            self.head.observe(self._change_head, "value")
+            for control in (self.breaks, self.seed):
+                control.observe(self._restart, "value")
+
+        def _make_sliders(self):
+            """Those of the head, at its defaults."""
+            head = self.head.value
+            self.sliders = {
+                s["name"]: w.FloatSlider(
+                    s["default"],
+                    min=s["min"],
+                    max=s["max"],
+                    step=s["step"],
+                    description=s["name"],
+                    readout_format=f".{max(0, -math.floor(math.log10(s['step'])))}f",
+                )
+                for s in HEADS[head]
+            }
+            units = {s["name"]: s["unit"] for s in HEADS[head]}
             for slider in self.sliders.values():
                 slider.observe(self._restart, "value")
+            self.breaks.disabled = head == "softmax"  # it has no angle to break
+            self.rows.children = [
+                w.HBox([self.head, self.breaks]),
+                *[w.HBox([slider, w.Label(units[name])]) for name, slider in self.sliders.items()],
+                self.seed,
+            ]
+
+        def _change_head(self, change):
+            self._make_sliders()
+            if change["new"] == "softmax" and self.breaks.value:
+                self.breaks.value = ""  # which restarts
+            else:
+                self._restart(change)
+
+        @property
+        def settings(self):
+            """What the sliders ask for: head, naive, seed, and the head's own numbers."""
+            values = {name: slider.value for name, slider in self.sliders.items()}
+            return {
+                "head": self.head.value,
+                "naive": self.breaks.value or None,
+                "seed": self.seed.value,
+            } | values
+
+        def _trainer(self, head, naive):
+            """This explorer's own for a head and form, compiled when it is first asked for."""
+            if (head, naive) not in self.trainers:
+                # The unguarded form dies within tens of steps: look at it every five.
+                frames = 500 if naive == "acos" else 20
+                layer = naive_head(head, naive) if naive else head
+                self.trainers[head, naive] = _WatchedTrainer(layer, frames=frames)
+            return self.trainers[head, naive]
 
         def _restart(self, change):
             """Abandon the run in progress and start one with the sliders as they are now.
 
-            In a thread, so that the kernel stays free to hear the next move.
+            In a thread, so that the kernel stays free to hear the next move. It first waits for
+            the thread before it, which looks at its flag after each frame.
             """
-            self._stop.set()
             with self._lock:
-                if self._thread:
-                    self._thread.join()
+                self._stop.set()
                 self._stop = threading.Event()
-                self._thread = threading.Thread(target=self._train, args=[self._stop], daemon=True)
+                self._thread = threading.Thread(
+                    target=self._train, args=[self._stop, self._thread], daemon=True, name="explorer"
+                )
                 self._thread.start()
 
-        def _train(self, stop):
-            settings = {name: slider.value for name, slider in self.sliders.items()}
-            frames = []
+        def _train(self, stop, before):
+            if before:
+                before.join()
+            if stop.is_set():
+                return
+            settings = self.settings
             try:
-                for frame in self.trainer.iter_frames(**settings):
-                    if stop.is_set():
-                        return
-                    frames.append(frame)
-                    if len(frames) % 4 == 0:
-                        self.picture.value = _draw(frames)
-                self.picture.value = _draw(frames)
-                self.words.value = self.trainer.result(frames, seed=settings["seed"]).explain()
+                head, naive = settings["head"], settings["naive"]
+                if (head, naive) not in self.trainers:
+                    self.drawing.notice("Compiling this form, which takes some seconds the first time …")
+                self._run(self._trainer(head, naive), settings, stop)
             except Exception as error:
                 # A thread's exception would reach nobody: show it, and leave the sliders usable.
-                self.words.value = f"{type(error).__name__}: {error}"
+                self.words = f"{type(error).__name__}: {error}"
+                self.drawing.notice(self.words)
+
+        def _run(self, trainer, settings, stop):
+            asked = {k: v for k, v in settings.items() if k not in ("head", "naive")}
+            limits = _limits(settings)
+            facts = {"anneal": trainer.anneal if settings["head"] != "softmax" else None}
+            if settings["naive"] != "acos":
+                facts["steps"] = trainer.steps
+            self.drawing.begin(settings | facts, limits)
+            frames, start = [], time.perf_counter()
+            for frame in trainer.iter_frames(**asked):
+                if stop.is_set():
+                    return
+                frames.append(frame)
+                died = self.drawing.push(trainer, frame)
+                if died:
+                    self.words = f"The run ended in NaN at step {died['step']}. {died['why']}"
+                    break
+            else:
+                result = trainer.result(frames, settings["seed"], time.perf_counter() - start)
+                self.words = result.explain()
+                if limits and limits not in self.words:
+                    self.words += " " + limits
+                if not settings["naive"]:
+                    self.result, self._shown = result, settings
+            self.drawing.end(self.words)
 
         def _repr_mimebundle_(self, **kwargs):
-            """The widget, and for readers without a kernel the picture."""
+            """The widget; for a built page the same in the page; for a preview a picture."""
             bundle = super()._repr_mimebundle_(**kwargs)
             data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-            picture = base64.b64encode(self.picture.value).decode()
-            return data | {"image/png": picture}, metadata
+            data = data | {"image/png": base64.b64encode(_picture(self.result.frames)).decode()}
+            try:
+                from marginlab.explorer import page
+            except ImportError:
+                return data, metadata
+            return data | {"text/html": page.html(self._shown, self.result)}, metadata
 
-    return Explorer
+    return Explorer, Drawing
 
 
-def _draw(frames):
+def _limits(settings):
+    """What the budget has to say of a margin that cannot be held; else nothing."""
+    head = settings["head"]
+    margin = tuple(settings[m] for m in ("m1", "m2", "m3")) if head == "combined" else settings.get("margin")
+    found = budget(head=head, margin=margin, scale=settings.get("scale", 1.0))
+    return str(found) if found.feasible is False else ""
+
+
+@functools.cache
+def _images():
+    """The test images as the view shows them: (10000, 196) of 0 to 15, each the mean of 2×2 pixels."""
+    (_, _), (x, y) = load_mnist()
+    return np.rint(x.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4)) / 17).astype("uint8").reshape(-1, 196), y
+
+
+def _sample(trainer):
+    """Labels and images of the test images that a trainer's frames show."""
+    images, labels = _images()
+    return {"labels": labels[trainer._sample].tobytes(), "images": images[trainer._sample].tobytes()}
+
+
+def _picture(frames):
     """The last frame beside the curves so far, as PNG bytes."""
     with plots.styled():
         figure = Figure(figsize=(10, 5))

@@ -1,0 +1,249 @@
+// The explorer of a built page: sliders, a worker that trains, and the view that draws. page.py joins this to the other
+// modules, and says what `here` (this script's address), `engineModule` and `kernelsModule` (their functions) are.
+
+import { CLASSES, RECIPE, budget } from "./engine.js";
+import { HEADS, NAIVE, TITLES, createView } from "./view.js";
+
+const STEPS = (60000 * RECIPE.epochs) / RECIPE.batch;
+const SEED = { name: "seed", min: 0, max: 9, step: 1, unit: "(where it starts)", default: 0 };
+const LACKING = "This browser cannot train here: it has no";
+const STYLE = `
+.mlp { display: grid; gap: 4px 16px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 290px), 1fr)); max-width: 1040px;
+  border: 0; padding: 0; margin: 0 0 12px; min-width: 0; font: 14px/1.4 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+.mlp label { display: grid; grid-template-columns: 5.4em minmax(0, 1fr); gap: 0 10px; align-items: center; min-height: 44px; }
+.mlp .mlp-name { font-weight: 650; }
+.mlp input, .mlp select { width: 100%; min-width: 0; margin: 0; font: inherit; }
+.mlp input { accent-color: #1a74cf; height: 28px; }
+.mlp select { height: 34px; color: inherit; background: transparent; border: 1px solid #8b909a; border-radius: 6px; padding: 0 6px; }
+.mlp select option { color: #2b2d33; background: #ffffff; }
+.mlp output { grid-column: 2; font-size: 13px; opacity: 0.85; font-variant-numeric: tabular-nums; margin-top: -4px; }
+.mlp :is(input, select):focus-visible { outline: 2px solid #1a74cf; outline-offset: 2px; }
+html[data-theme="dark"] .mlp input { accent-color: #6db5ff; }
+html[data-theme="dark"] .mlp :is(input, select):focus-visible { outline-color: #6db5ff; }
+.mlp-status { margin: 0 0 10px; max-width: 1040px; font-size: 14px; }
+.mlp-status:empty { display: none; }
+.marginlab-pair { display: grid; gap: 16px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); }
+.marginlab-numbers { margin-top: 10px; }
+@media print { .mlp { display: none; } }
+`;
+
+// ---- The images: one script, added on the first touch of a control, and not before ----
+
+let images;
+function fetchImages() {
+  images ??= new Promise((done, fail) => {
+    const script = document.createElement("script");
+    script.src = new URL("marginlab-mnist.js", here).href;
+    script.onload = () => done(self.marginlabImages);
+    script.onerror = () => {
+      images = undefined; // the next touch tries again
+      fail(new Error(`The images did not load: ${script.src}`));
+    };
+    document.head.append(script);
+  });
+  return images;
+}
+
+function makeWorker() {
+  // From a Blob: a page that is a file may start no worker from another file.
+  const text = `const engine = (${engineModule})(), kernels = (${kernelsModule})();
+    engine.serve(self, kernels.simd() ?? undefined);`;
+  return new Worker(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
+}
+
+// ---- What the page brings along ----
+
+const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+
+function unpackFrame({ reach, embeddings, directions, ...rest }) {
+  const shares = new Int16Array(bytes(embeddings).buffer);
+  return { ...rest, died: null, directions: Float32Array.from(directions), embeddings: Float32Array.from(shares, (v) => (v / 32767) * reach) };
+}
+
+function sample() {
+  const pairs = bytes(self.marginlabSample.images);
+  const pixels = Uint8Array.from({ length: 2 * pairs.length }, (_, i) => (i % 2 ? pairs[i >> 1] & 15 : pairs[i >> 1] >> 4));
+  return { labels: Uint8Array.from(self.marginlabSample.labels, Number), images: pixels };
+}
+
+// ---- The state in the address, so that a link shows this very run: #explorer?head=arcface&margin=0.5&scale=30&seed=0 ----
+
+function fromAddress(name) {
+  const [where, query] = location.hash.slice(1).split("?");
+  const asked = new URLSearchParams(query);
+  if (where !== name || !(asked.get("head") in HEADS)) return null;
+  return complete(Object.fromEntries(asked));
+}
+
+/** Settings that the sliders can have: of a head's own, each in its range, and its default where nothing else is given. */
+function complete({ head, naive, ...given }) {
+  const settings = { head, naive: head !== "softmax" && naive in NAIVE ? naive : null };
+  for (const { name, min, max, default: usual } of [...HEADS[head], SEED]) {
+    const value = given[name] === undefined || given[name] === "" ? NaN : Number(given[name]);
+    settings[name] = Number.isFinite(value) ? Math.min(Math.max(value, min), max) : usual;
+  }
+  return settings;
+}
+
+function toAddress(name, settings) {
+  const entries = Object.entries(settings).filter(([, value]) => value !== null);
+  history.replaceState(history.state, "", `#${name}?${new URLSearchParams(entries)}`);
+}
+
+// ---- An explorer ----
+
+function limits(settings) {
+  if (settings.head === "softmax") return "";
+  const { feasible, loss } = budget(settings);
+  if (feasible) return "";
+  return `No arrangement of ${CLASSES} classes in the plane can satisfy this margin; at scale ${settings.scale} the best possible loss is ${loss.toPrecision(3)}.`;
+}
+
+function bringToLife(root, name) {
+  const { settings: first, words, frames, group } = JSON.parse(root.querySelector("script").textContent);
+  root.id = name;
+  root.querySelector(".marginlab-still").remove();
+  const table = root.querySelector(".marginlab-numbers");
+  const controls = Object.assign(document.createElement("fieldset"), { className: "mlp marginlab-controls" });
+  controls.setAttribute("aria-label", "What to train");
+  const status = Object.assign(document.createElement("p"), { className: "mlp-status" });
+  status.setAttribute("role", "status");
+  const place = document.createElement("div");
+  table.before(controls, status, place);
+  const view = createView(place, { ...sample(), heads: HEADS, group });
+
+  let settings = complete(first);
+  let worker;
+  let run = 0;
+  let asked = 0;
+  let began;
+  let fresh = false; // whether the next frame is the first of its run
+  let last;
+
+  view.reset(about());
+  for (const frame of frames) view.push(unpackFrame(frame));
+  view.done(words);
+  controlsFor();
+  status.textContent = limits(settings);
+
+  const lacking = [["Worker", "web workers"], ["DecompressionStream", "DecompressionStream"]].filter(([it]) => !(it in self));
+  if (lacking.length) return giveUp(`${LACKING} ${lacking.map(([, text]) => text).join(" and no ")}.`);
+
+  controls.addEventListener("pointerdown", wake);
+  controls.addEventListener("keydown", wake);
+  controls.addEventListener("input", ({ target }) => {
+    if (target.name === "head") settings = complete({ head: target.value, naive: settings.naive, seed: settings.seed });
+    else if (target.name === "naive") settings = { ...settings, naive: target.value || null };
+    else settings = { ...settings, [target.name]: Number(target.value) };
+    if (target.name === "head") controlsFor();
+    else readOut(target);
+    changed();
+  });
+  const linked = () => {
+    const state = fromAddress(name);
+    if (!state) return;
+    settings = state;
+    controlsFor();
+    root.scrollIntoView();
+    changed();
+  };
+  addEventListener("hashchange", linked);
+  linked();
+
+  /** Sliders of the head, with their values. */
+  function controlsFor() {
+    const option = (value, text) => `<option value="${value}">${text}</option>`;
+    const row = (text, inner) => `<label><span class="mlp-name">${text}</span>${inner}</label>`;
+    const slider = ({ name: its, min, max, step }) =>
+      row(its, `<input type="range" name="${its}" min="${min}" max="${max}" step="${step}"><output></output>`);
+    const held = document.activeElement?.name;
+    controls.innerHTML = [
+      row("head", `<select name="head">${Object.entries(TITLES).map(([key, text]) => option(key, text)).join("")}</select>`),
+      ...HEADS[settings.head].map(slider),
+      slider(SEED),
+      row("break it", `<select name="naive">${option("", "no: ψ as it should be")}${Object.entries(NAIVE).map(([key, text]) => option(key, text)).join("")}</select>`),
+    ].join("");
+    for (const control of controls.querySelectorAll("input, select")) {
+      control.value = settings[control.name] ?? "";
+      readOut(control);
+    }
+    controls.elements.naive.disabled = settings.head === "softmax"; // it has no angle to break
+    controls.elements[held]?.focus();
+  }
+
+  /** The settings, with what the view draws of the schedule; a run by the unguarded acos is not thought to reach its end. */
+  function about() {
+    const schedule = { anneal: settings.head === "softmax" ? null : RECIPE.anneal };
+    return settings.naive === "acos" ? { ...settings, ...schedule } : { ...settings, ...schedule, steps: STEPS };
+  }
+
+  function readOut(control) {
+    if (control.type !== "range") return;
+    const { step, unit } = [...HEADS[settings.head], SEED].find((it) => it.name === control.name);
+    const digits = Math.max(0, -Math.floor(Math.log10(step)));
+    const text = `${Number(control.value).toFixed(digits)} ${unit}`;
+    control.nextElementSibling.textContent = text;
+    control.setAttribute("aria-valuetext", text);
+  }
+
+  function giveUp(text) {
+    view.notice(`${text} The picture is the last one that there was.`);
+    controls.disabled = true;
+  }
+
+  /** Fetch the images and start the worker, once. */
+  async function wake() {
+    if (worker) return;
+    try {
+      worker = makeWorker();
+      worker.onmessage = heard;
+      worker.onerror = (event) => giveUp(`The worker that trains has failed: ${event.message || "it did not start"}.`);
+      status.textContent = "Fetching the 70,000 images …";
+      worker.postMessage({ images: await fetchImages() });
+      status.textContent = limits(settings);
+      view.notice("");
+    } catch (error) {
+      worker?.terminate();
+      worker = undefined;
+      status.textContent = "";
+      view.notice(`${error.message ?? error} The picture is the last one that there was.`);
+    }
+  }
+
+  /** Train with the settings as they are now; of many moves within one picture only the last counts. */
+  function changed() {
+    run += 1;
+    status.textContent = limits(settings);
+    wake();
+    cancelAnimationFrame(asked);
+    asked = requestAnimationFrame(async () => {
+      const mine = run;
+      toAddress(name, settings);
+      await images?.catch(() => {});
+      if (!worker || mine !== run) return;
+      began = performance.now();
+      fresh = true;
+      worker.postMessage({ run, settings });
+    });
+  }
+
+  function heard({ data }) {
+    if (data.run !== run) return; // of a run that was abandoned
+    if (data.error) {
+      view.notice(`Training failed: ${data.error}`);
+    } else if (data.frame) {
+      if (fresh) view.reset(about());
+      fresh = false;
+      last = data.frame;
+      view.push(last);
+    } else {
+      const seconds = ((performance.now() - began) / 1000).toFixed(1);
+      view.done(last.died ? `The run ended in NaN at step ${last.died.step}. ${last.died.why}`
+        : `${(100 * last.accuracy).toFixed(1)} % of the 10,000 test images right after ${last.step} steps, in ${seconds} seconds.`);
+    }
+    root.dataset.state = data.error ? "failed" : data.frame ? "training" : "done";
+  }
+}
+
+document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE }));
+document.querySelectorAll(".marginlab-explorer").forEach((root, i) => bringToLife(root, i ? `explorer-${i + 1}` : "explorer"));

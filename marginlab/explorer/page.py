@@ -1,0 +1,159 @@
+"""The explorer in a built page: what a notebook cell leaves in it, and the files that bring it to life.
+
+A page has no kernel. What `html` gives is shown as it is where there is no JavaScript, and
+is taken over by page.js where there is; `files` are the scripts that a book serves beside it.
+"""
+
+import base64
+import functools
+import gzip
+import html as escaping
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+
+from marginlab import plots
+from marginlab.data import load_mnist
+
+HERE = Path(__file__).parent
+CLASS = "marginlab-explorer"
+SAMPLE = 1000  # of the test images: those that a Trainer's frames show
+HEAVY, LIGHT, SCRIPT = "marginlab-mnist.js", "marginlab-sample.js", "marginlab-explorer.js"
+
+
+def html(settings, result, group=None):
+    """A run as an explorer in a page: a strip of pictures and a table, and behind them the run's frames.
+
+    Args:
+        settings: {head, margin or m1, m2, m3, scale, seed, naive}, as the sliders have them.
+        result: the `Result` of such a run by a `Trainer`, whose frames show its 1,000 test images.
+        group: explorers of one page with the same group keep the same time.
+
+    Returns:
+        HTML of some 200 kB.
+
+    Raises:
+        ValueError: for frames of other than 1,000 test images.
+    """
+    frames = result.frames
+    if len(frames[0].labels) != SAMPLE:
+        raise ValueError(f"result must have frames of {SAMPLE} test images, got {len(frames[0].labels)}")
+    words = result.explain()
+    keep = ("head", "margin", "m1", "m2", "m3", "scale", "seed", "naive")
+    run = {
+        "settings": {name: settings[name] for name in keep if name in settings},
+        "words": words,
+        "group": group,
+        "frames": [_packed(frame) for frame in frames],
+    }
+    title = ", ".join(f"{k} {v:g}" for k, v in run["settings"].items() if k not in ("head", "naive"))
+    name = run["settings"]["head"]
+    picks = frames[0], frames[-1]
+    alt = (
+        f"Training {name} ({title}) in small multiples: {SAMPLE} test digits in the plane at "
+        f"steps {picks[0].step} to {picks[1].step}. {words}"
+    )
+    # "</" would end the script; in JSON it may be written "<\/".
+    data = json.dumps(run, separators=(",", ":")).replace("</", "<\\/")
+    # The theme gives a cell's HTML a white ground in the dark.
+    return f"""<div class="{CLASS}">
+<style>html[data-theme=dark] .bd-content div.cell_output .text_html:has(div.{CLASS}) {{
+background: none; color: inherit; padding: 0; }}</style>
+<script type="application/json">{data}</script>
+<div class="marginlab-still"><img src="data:image/png;base64,{_strip(frames)}" alt="{escaping.escape(alt)}">
+<p>{escaping.escape(words)} With JavaScript this picture has sliders, and a network that retrains as they move.</p></div>
+{_table(frames)}
+</div>"""
+
+
+def _packed(frame):
+    """A frame in some 6 kB: embeddings as 16-bit shares of the largest coordinate, base64."""
+    reach = float(np.abs(frame.embeddings).max()) or 1.0
+    shares = np.rint(frame.embeddings / reach * 32767).astype("<i2")
+    return {
+        "step": frame.step,
+        "loss": round(frame.loss, 6),
+        "accuracy": round(frame.accuracy, 6),
+        "reach": reach,
+        "embeddings": base64.b64encode(shares.tobytes()).decode(),
+        "directions": np.round(frame.class_directions, 5).ravel().tolist(),
+    }
+
+
+def _strip(frames):
+    buffer = io.BytesIO()
+    with plots.styled():
+        figure = plots.frame_strip(frames)
+        figure.savefig(buffer, format="png", dpi=110)
+    plots.plt.close(figure)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _table(frames):
+    row = "<tr><td>{}</td><td>{:.4f}</td><td>{:.2%}</td></tr>".format
+    rows = "\n".join(row(frame.step, frame.loss, frame.accuracy) for frame in frames)
+    return f"""<details class="marginlab-numbers"><summary>The numbers of this run</summary>
+<table><thead><tr><th scope="col">step</th><th scope="col">training loss</th><th scope="col">test images right</th></tr></thead>
+<tbody>
+{rows}
+</tbody></table></details>"""
+
+
+def files():
+    """The scripts of a page with an explorer, by name: its code, its 1,000 images, and all of MNIST."""
+    return {SCRIPT: _script(), LIGHT: _sample(), HEAVY: _mnist()}
+
+
+def _script():
+    """engine.js, kernels.js, view.js and page.js as one script that a file:// page may load.
+
+    Browsers load no modules from files. So each module becomes a function, named after its file,
+    that returns what it exports; and a worker is made of the text of two of them.
+    """
+    modules = "\n".join(_module(name) for name in ("engine", "kernels", "view", "page"))
+    return f'(() => {{\n"use strict";\nconst here = document.currentScript.src;\n{modules}\n}})();\n'
+
+
+def _module(name):
+    text = (HERE / f"{name}.js").read_text(encoding="utf-8")
+    exports = re.findall(r"^export (?:async )?(?:function\*?|const) (\w+)", text, re.MULTILINE)
+    text = re.sub(r'^import (\{.*\}) from "\./(\w+)\.js";$', r"const \1 = \2;", text, flags=re.MULTILINE)
+    text = re.sub(r"^export ", "", text, flags=re.MULTILINE)
+    body = f"() => {{\n{text}\nreturn {{ {', '.join(exports)} }};\n}}"
+    return f"const {name}Module = {body};\nconst {name} = {name}Module();\n"
+
+
+def _images():
+    """Of both sets the images as 14 × 14 means in 16 shades, (n, 196), and their labels."""
+    for x, y in load_mnist():
+        yield np.rint(x.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4)) / 17).astype("uint8").reshape(-1, 196), y
+
+
+def _pairs(pixels):
+    """Two pixels a byte."""
+    return (pixels[:, ::2] << 4 | pixels[:, 1::2]).tobytes()
+
+
+def sample():
+    """Which test images the frames show: those of `Trainer`."""
+    return np.sort(np.random.default_rng(0).choice(10_000, SAMPLE, replace=False))
+
+
+def _base64(data):
+    return base64.b64encode(data).decode()
+
+
+def _sample():
+    _, (x, y) = _images()
+    images, labels = _base64(_pairs(x[sample()])), "".join(map(str, y[sample()]))
+    return f'self.marginlabSample = {{ labels: "{labels}", images: "{images}" }};\n'
+
+
+@functools.cache
+def _mnist():
+    (x, y), (x_test, y_test) = _images()
+    parts = [_pairs(x), _pairs(x_test), y.tobytes(), y_test.tobytes(), sample().astype("<u2").tobytes()]
+    return f'self.marginlabImages = "{_base64(gzip.compress(b"".join(parts), 6, mtime=0))}";\n'
