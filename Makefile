@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 # TensorFlow's running commentary on the machine would bury what is said here.
 export TF_CPP_MIN_LOG_LEVEL := 3
-CODE := $(shell find marginlab -name '*.py')
+CODE := $(shell find marginlab -name '*.py' -o -name '*.js')
 INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: help book html lab test bench lint clean

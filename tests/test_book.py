@@ -30,11 +30,13 @@ MATHS = {*LESSONS, "book/notation", "book/glossary"}
 @pytest.fixture(scope="session")
 def book():
     """Builds the book, executing every page that has changed since the last build."""
-    # Pages are executed again when they change; here, also when the package they import has.
-    index = HTML / "index.html"
-    code = max(path.stat().st_mtime for path in (ROOT / "marginlab").rglob("*.py"))
-    if index.exists() and index.stat().st_mtime < code:
-        shutil.rmtree(ROOT / "_build")
+    # The cache of executed pages knows notebooks, not the package they import: the Makefile's stamp does.
+    stamp = ROOT / "_build" / ".code"
+    code = max(path.stat().st_mtime for path in (ROOT / "marginlab").rglob("*.[pj][ys]"))
+    if not stamp.exists() or stamp.stat().st_mtime < code:
+        shutil.rmtree(ROOT / "_build", ignore_errors=True)
+        stamp.parent.mkdir()
+        stamp.touch()
     program = shutil.which("jupyter-book", path=Path(sys.executable).parent)
     command = [program, "build", str(ROOT), "-W", "-n", "--keep-going"]
     # Not this process's backend of matplotlib: the kernels' own shows figures in the page.
