@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from marginlab import Trainer
 from marginlab.explorer import page as built
@@ -162,7 +163,7 @@ def test_nothing_stands_in_the_way_of_who_cannot_see_it(open_page, site, theme, 
     page = open_page(site / "one.html", color_scheme=theme, viewport={"width": width, "height": 900})
     ground = "background: #121212; color: #ced6dd" if theme == "dark" else ""
     page.evaluate(
-        "([theme, ground]) => { document.documentElement.dataset.theme = theme; document.body.style = ground; }",
+        "([theme, ground]) => { document.documentElement.dataset.theme = theme; document.body.style = ground }",
         [theme, ground],
     )
     page.locator("summary").click()
