@@ -515,8 +515,8 @@ def test_a_death_is_told_over_the_last_good_picture(view):
             view.reset({...settings, naive: "acos", steps: undefined});
             view.push(frames[0]);
             const nothing = n => new Float32Array(n).fill(NaN);
-            view.push({step: 130, loss: NaN, accuracy: NaN, embeddings: nothing(2000), directions: nothing(20),
-                died: {step: 130, example: 41234, why: "Because."}});
+            view.push({step: 130, loss: NaN, accuracy: NaN, embeddings: nothing(2000),
+                directions: nothing(20), died: {step: 130, example: 41234, why: "Because."}});
         }"""
     )
     dead = view.locator(".mlx-died")

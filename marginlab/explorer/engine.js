@@ -499,7 +499,7 @@ async function inflate(text) {
 }
 
 /**
- * Makes a worker's scope answer {images} once, and then every {run, settings} with frames, {run, frame}, and {run, done}.
+ * Makes a worker's scope answer {images} once, and then every {run, settings} with frames, {run, frame}, and {run, done} or {run, stopped}.
  * A new run ends the one before it: between a few steps this one looks whether there is any.
  */
 export function serve(scope, kernels = plain) {
@@ -520,7 +520,7 @@ export function serve(scope, kernels = plain) {
       for (const frame of train(ready, settings, { kernels })) {
         if (frame) scope.postMessage({ run, frame }, [frame.embeddings.buffer, frame.directions.buffer]);
         await breath();
-        if (run !== current) return;
+        if (run !== current) return scope.postMessage({ run, stopped: true });
       }
       scope.postMessage({ run, done: true });
     } catch (error) {

@@ -64,7 +64,8 @@ def html(settings, result, group=None):
 background: none; color: inherit; padding: 0; }}</style>
 <script type="application/json">{data}</script>
 <div class="marginlab-still"><img src="data:image/png;base64,{_strip(frames)}" alt="{escaping.escape(alt)}">
-<p>{escaping.escape(words)} With JavaScript this picture has sliders, and a network that retrains as they move.</p></div>
+<p>{escaping.escape(words)}
+With JavaScript this picture has sliders, and a network that retrains as they move.</p></div>
 {_table(frames)}
 </div>"""
 
@@ -94,9 +95,11 @@ def _strip(frames):
 
 def _table(frames):
     row = "<tr><td>{}</td><td>{:.4f}</td><td>{:.2%}</td></tr>".format
+    names = ("step", "training loss", "test images right")
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
     rows = "\n".join(row(frame.step, frame.loss, frame.accuracy) for frame in frames)
     return f"""<details class="marginlab-numbers"><summary>The numbers of this run</summary>
-<table><thead><tr><th scope="col">step</th><th scope="col">training loss</th><th scope="col">test images right</th></tr></thead>
+<table><thead><tr>{head}</tr></thead>
 <tbody>
 {rows}
 </tbody></table></details>"""

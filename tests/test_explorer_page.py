@@ -1,0 +1,226 @@
+"""The explorer in a built page: from a file, with no network, a network is trained in the browser."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from marginlab import Trainer
+from marginlab.explorer import page as built
+
+SETTINGS = {"head": "arcface", "margin": 0.3, "scale": 30.0, "seed": 0, "naive": None}
+
+
+@pytest.fixture(scope="module")
+def result():
+    return Trainer("arcface", frames=20).retrain()
+
+
+@pytest.fixture(scope="module")
+def site(result, tmp_path_factory):
+    """A folder with the explorer's files, and pages with one explorer and with two."""
+    folder = tmp_path_factory.mktemp("site")
+    for name, text in built.files().items():
+        (folder / name).write_text(text, encoding="utf-8")
+    scripts = "".join(f'<script defer src="{name}"></script>' for name in (built.LIGHT, built.SCRIPT))
+    cell = built.html(SETTINGS, result)
+    for name, cells in (("one", cell), ("two", cell * 2)):
+        (folder / f"{name}.html").write_text(
+            '<!doctype html><html lang="en"><meta charset="utf-8"><title>Explorer</title>'
+            '<meta name="viewport" content="width=device-width">'
+            f"<body><main><h1>Explorer</h1><h2>One</h2><h3>Here</h3>{cells}</main>{scripts}</body></html>",
+            encoding="utf-8",
+        )
+    return folder
+
+
+@pytest.fixture
+def open_page(browser):
+    """Opens a file with no network; afterwards nothing may have been asked of the network, nor gone wrong."""
+    contexts, outside, errors = [], [], []
+
+    def open_(path, fragment="", before="", **options):
+        context = browser.new_context(
+            **{"viewport": {"width": 1280, "height": 1000}, "offline": True} | options
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.asked, page.errors = [], errors
+        page.on("request", lambda r: page.asked.append(r.url))
+        page.on("request", lambda r: r.url.startswith(("file:", "data:", "blob:")) or outside.append(r.url))
+        page.on("console", lambda m: m.type in ("error", "warning") and errors.append(m.text))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        if before:
+            page.add_init_script(before)
+        page.goto(path.as_uri() + fragment)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert outside == []
+    assert errors == []
+
+
+def slider(page, name, explorer="explorer"):
+    return page.locator(f"[id='{explorer}'] [name={name}]")
+
+
+def trained(page, explorer="explorer", timeout=60_000):
+    """Waits for the end of the run; gives the words about it."""
+    page.wait_for_selector(f"[id='{explorer}'][data-state=done]", timeout=timeout)
+    return page.locator(f"[id='{explorer}'] .mlx-say").inner_text()
+
+
+def right(words):
+    return float(re.match(r"([\d.]+) % of the 10,000 test images right", words)[1])
+
+
+def test_the_first_picture_is_the_trainers_run_and_loads_nothing(open_page, site, result):
+    page = open_page(site / "one.html")
+    assert page.locator(".mlx-say").inner_text() == result.explain()
+    page.wait_for_function(
+        "text => document.querySelector('.mlx-now').innerText.startsWith(text)",
+        arg=f"{100 * result.frames[-1].accuracy:.1f} %",
+    )
+    page.locator("summary").click()
+    assert page.locator("tbody tr").count() == 20
+    assert page.locator("tbody tr").last.inner_text().split("\t")[0] == str(result.frames[-1].step)
+    slider(page, "margin").focus()
+    page.mouse.move(300, 300)
+    assert not [url for url in page.asked if built.HEAVY in url]
+
+
+def test_by_keyboard_it_retrains_to_its_accuracy(open_page, site):
+    page = open_page(site / "one.html")
+    slider(page, "margin").focus()
+    page.keyboard.press("ArrowRight")
+    assert right(trained(page)) >= 94
+    assert page.url.endswith("#explorer?head=arcface&margin=0.35&scale=30&seed=0")
+    assert slider(page, "margin").get_attribute("aria-valuetext") == "0.35 radians"
+    assert sum(built.HEAVY in url for url in page.asked) == 1
+    # To another head, whose sliders take the place of these; the focus stays where it was.
+    slider(page, "head").focus()
+    page.evaluate("document.querySelector('#explorer').dataset.state = ''")
+    page.keyboard.press("ArrowUp")
+    assert slider(page, "margin").get_attribute("aria-valuetext") == "0.10 cosine units"
+    assert page.evaluate("document.activeElement.name") == "head"
+    assert right(trained(page)) >= 94
+    assert sum(built.HEAVY in url for url in page.asked) == 1
+
+
+def test_by_touch_on_a_phone_it_retrains(open_page, site):
+    page = open_page(
+        site / "one.html", viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    box = slider(page, "margin").bounding_box()
+    page.touchscreen.tap(box["x"] + 0.5 * box["width"], box["y"] + box["height"] / 2)
+    assert right(trained(page)) >= 93
+    assert 0.6 <= float(slider(page, "margin").input_value()) <= 0.9
+    assert "No arrangement of 10 classes in the plane" in page.locator(".mlp-status").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    small = page.evaluate(
+        "[...document.querySelectorAll('.mlp label')].filter(e => e.offsetHeight < 44).length"
+    )
+    assert small == 0
+
+
+def test_of_many_moves_the_last_wins(open_page, site):
+    page = open_page(site / "one.html")
+    slider(page, "margin").focus()
+    for _ in range(12):
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
+    words = trained(page)
+    assert slider(page, "margin").input_value() == "0.9"
+    assert "margin=0.9&" in page.url
+    assert "2500 steps" in words
+    page.wait_for_timeout(500)
+    assert page.locator(".mlx-say").inner_text() == words
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_naive_form_ends_in_nan_and_says_why_and_a_cure_recovers(open_page, site, theme):
+    page = open_page(site / "one.html", color_scheme=theme)
+    page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+    slider(page, "naive").select_option("acos")
+    words = trained(page)
+    assert re.match(r"The run ended in NaN at step \d+\. In float32 its cosine came out", words)
+    died = page.locator(".mlx-died")
+    died.wait_for(state="visible")
+    assert re.search(r"NaN at step \d+, training image", died.inner_text())
+    if theme == "light":
+        page.evaluate("document.querySelector('#explorer').dataset.state = ''")
+        slider(page, "naive").select_option("")
+        assert right(trained(page)) >= 94
+        died.wait_for(state="hidden")
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 360)])
+def test_nothing_stands_in_the_way_of_who_cannot_see_it(open_page, site, theme, width):
+    page = open_page(site / "one.html", color_scheme=theme, viewport={"width": width, "height": 900})
+    ground = "background: #121212; color: #ced6dd" if theme == "dark" else ""
+    page.evaluate(
+        "([theme, ground]) => { document.documentElement.dataset.theme = theme; document.body.style = ground }",
+        [theme, ground],
+    )
+    page.locator("summary").click()
+    for naive in ("", "acos"):
+        if naive:
+            slider(page, "naive").select_option(naive)
+            trained(page)
+            page.locator(".mlx-died").wait_for(state="visible")
+        found = Axe().run(page).response["violations"]
+        assert [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in found] == []
+
+
+def test_a_link_shows_its_run(open_page, site):
+    page = open_page(site / "one.html", "#explorer?head=combined&m1=1.5&m2=99&m3=0.1&seed=3&naive=no-unroll")
+    trained(page)
+    values = {name: slider(page, name).input_value() for name in ("head", "m1", "m2", "m3", "scale", "seed")}
+    assert values == {"head": "combined", "m1": "1.5", "m2": "1", "m3": "0.1", "scale": "30", "seed": "3"}
+    assert slider(page, "naive").input_value() == "no-unroll"
+
+
+def test_two_on_a_page_do_not_disturb_each_other(open_page, site):
+    page = open_page(site / "two.html")
+    slider(page, "seed").focus()
+    page.keyboard.press("ArrowRight")
+    slider(page, "seed", "explorer-2").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    first, second = trained(page), trained(page, "explorer-2")
+    assert right(first) >= 94
+    assert right(second) >= 94
+    assert (slider(page, "seed").input_value(), slider(page, "seed", "explorer-2").input_value()) == (
+        "1",
+        "2",
+    )
+
+
+@pytest.mark.parametrize(("lacking", "words"), [("Worker", "web workers"), ("DecompressionStream",) * 2])
+def test_a_browser_without_what_is_needed_is_told_so(open_page, site, lacking, words):
+    page = open_page(site / "one.html", before=f"delete self.{lacking};")
+    notice = page.locator(".mlx-notice")
+    assert words in notice.inner_text()
+    assert slider(page, "margin").is_disabled()
+    assert page.locator(".mlx-now").inner_text()  # the picture is there
+
+
+def test_images_that_are_missing_are_told_and_asked_for_again(open_page, site, tmp_path):
+    for path in site.iterdir():
+        if path.name != built.HEAVY:
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    page = open_page(tmp_path / "one.html")
+    slider(page, "margin").focus()
+    page.keyboard.press("ArrowRight")
+    notice = page.locator(".mlx-notice")
+    notice.wait_for(state="visible")
+    assert "The images did not load" in notice.inner_text()
+    assert "ERR_FILE_NOT_FOUND" in page.errors.pop()  # the browser says so too
+    (tmp_path / built.HEAVY).write_bytes((site / built.HEAVY).read_bytes())
+    page.keyboard.press("ArrowRight")
+    assert right(trained(page)) >= 94
+    assert not notice.is_visible()
