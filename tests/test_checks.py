@@ -12,7 +12,7 @@ if keras.backend.backend() != "tensorflow":
 from bank import BANK
 
 from marginlab import checks
-from marginlab.checks.tasks import TASKS
+from marginlab.checks.points import TASKS
 
 
 @pytest.mark.parametrize("entry", BANK, ids=[f"{e.check}-{e.f.__name__}" for e in BANK])

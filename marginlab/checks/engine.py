@@ -390,7 +390,7 @@ def _count(n, word):
 
 def _at(got, want, wrong, case, task):
     """In words: the first place where they differ, what was got and expected."""
-    at = tuple(int(i[0]) for i in wrong.nonzero())
+    at = tuple(int(i) for i in np.argwhere(wrong)[0])
     place = [case.rows[at[0]]] if at and case.rows and len(case.rows) == want.shape[0] else []
     if len(at) == 2 and "labels (B,)" in task.arguments:
         label = int(case.args[task.arguments.index("labels (B,)")][at[0]])
