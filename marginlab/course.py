@@ -1,13 +1,14 @@
 """A class around the sheets: release and bundle them, vary their numbers, grade what comes back.
 
-    python -m marginlab.course release DIR                 the sheets as students get them
-    python -m marginlab.course bundle course.zip           a zip for students: sheets, lessons, package, smoke test
-    python -m marginlab.course variants students.txt DIR   the sheets with other numbers for each student
-    python -m marginlab.course grade DIR 05_arcface        what Moodle or Canvas exported, to grades.csv and pages
+    python -m marginlab.course release DIR              the sheets as students get them
+    python -m marginlab.course bundle course.zip        a zip for students: sheets, lessons, package
+    python -m marginlab.course variants ids.txt DIR     the sheets with other numbers for each student
+    python -m marginlab.course grade DIR 05_arcface     what Moodle or Canvas exported, to grades.csv
 
-Built on nbgrader (install the extra "exercises"). A sheet is one notebook, `lessons/NN_name/exercises.ipynb`, with
-solutions, hidden tests and teaching notes in it; everything else is made from it. Submissions run in processes of
-their own, under limits of time and memory (`marginlab.guard`). That is no sandbox: see the book's page on grading.
+Built on nbgrader (install the extra "exercises"). A sheet is one notebook, `lessons/NN_name/exercises.ipynb`,
+with solutions, hidden tests and teaching notes in it; everything else is made from it. Submissions run in
+processes of their own, under limits of time and memory (`marginlab.guard`). That is no sandbox: see the
+book's page on grading.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import shutil
 import sys
 import tempfile
 import time
+import warnings
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -37,7 +39,6 @@ from nbgrader.converters import Autograde, GenerateAssignment, GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import (
     CheckCellMetadata,
-    ClearHiddenTests,
     ClearOutput,
     ClearSolutions,
     Execute,
@@ -179,7 +180,10 @@ def bundle(target, source="lessons"):
     """
     source, target = Path(source), Path(target)
     root = source.resolve().parent
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as zipped, tempfile.TemporaryDirectory() as folder:
+    with (
+        zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as zipped,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         for path in release(source, folder):
             zipped.write(path, Path("lessons", path.parent.name, SHEET))
         for path in source.glob("*/lesson.ipynb"):
@@ -231,7 +235,8 @@ class Restore(NbGraderPreprocessor):
             if is_solution(cell) and name in theirs:
                 cell.source = theirs[name].source
             cells += [cell, *extra[name]]
-        self._say(known, theirs, order)
+        if nb.cells:
+            self._say(known, theirs, order)
         nb.cells, nb.metadata = cells, master.metadata
         nb.nbformat, nb.nbformat_minor = master.nbformat, master.nbformat_minor
         return nb, resources
@@ -239,7 +244,9 @@ class Restore(NbGraderPreprocessor):
     def _say(self, known, theirs, order):
         missing = [name for name in known if name not in theirs]
         if missing:
-            _SAID.append(f"{len(missing)} of the sheet's cells were missing and were put back: {_some(missing)}.")
+            _SAID.append(
+                f"{len(missing)} of the sheet's cells were missing and were put back: {_some(missing)}."
+            )
         # Two cells may have changed by white space alone, and a variant's by its numbers.
         plain = lambda text: re.sub(r"\s+", "", re.sub(r"= .*# your numbers", "", text))  # noqa: E731
         changed = [
@@ -261,7 +268,7 @@ def _some(names):
 
 
 def _name(cell):
-    """A cell's name in the sheet: nbgrader's, or the cell's id, which is the same, where a program lost nbgrader's."""
+    """A cell's name in the sheet: nbgrader's, or the cell's id, its twin, where a program lost nbgrader's."""
     meta = cell.metadata.get("nbgrader")
     return (meta.get("grade_id") if isinstance(meta, dict) else None) or cell.get("id")
 
@@ -310,7 +317,9 @@ class Guarded(Execute):
             return cell, resources
         left = self.ends - time.monotonic()
         if left <= 0 and not self.over:
-            self._end(f"The notebook took longer than {_LIMITS['seconds']:.0f} seconds; the rest was not run.")
+            self._end(
+                f"The notebook took longer than {_LIMITS['seconds']:.0f} seconds; the rest was not run."
+            )
         if not self.over:
             self.written, self.timeout = 0, max(1, min(_LIMITS["cell"], int(left)))
             graded = is_grade(cell) and is_locked(cell)
@@ -341,7 +350,9 @@ class Guarded(Execute):
             if any(o.output_type == "error" and o.ename == "CellTimeoutError" for o in cell.outputs):
                 self._end("A cell could not be stopped; the rest was not run.")
             else:
-                self._end("The notebook changed the machinery that runs its tests; from there on none counts.")
+                self._end(
+                    "The notebook changed the machinery that runs its tests; from there on none counts."
+                )
 
     def _end(self, why):
         self.over = why
@@ -354,9 +365,15 @@ class Guarded(Execute):
     def process_message(self, msg, cell, cell_index):
         text = str(msg["content"].get("text", "") or msg["content"].get("data", ""))
         self.written += len(text)
-        if self.written > self.largest_output and msg["msg_type"] in ("stream", "display_data", "execute_result"):
+        if self.written > self.largest_output and msg["msg_type"] in (
+            "stream",
+            "display_data",
+            "execute_result",
+        ):
             if self.written - len(text) <= self.largest_output:
-                _SAID.append(f"Cell {_name(cell)} printed more than {self.largest_output} characters; they were cut.")
+                _SAID.append(
+                    f"Cell {_name(cell)} printed more than {self.largest_output} characters; they were cut."
+                )
                 cell.outputs.append(new_output("stream", name="stdout", text="… cut here\n"))
             return None
         return super().process_message(msg, cell, cell_index)
@@ -400,10 +417,10 @@ _CANVAS = re.compile(r"(?P<name>[^_]+)_(?:LATE_)?(?P<id>\d+)_\d+_(?P<file>.+)$")
 
 
 def collect(folder):
-    """Submissions in a folder or zip as Moodle or Canvas export them, or with a folder or file for each student.
+    """Submissions in a folder as Moodle or Canvas export them, or with a folder or file for each student.
 
     Moodle: "Ada Lovelace_123_assignsubmission_file_/any.ipynb", or the same without folders. Canvas:
-    "lovelaceada_123_456_any.ipynb". The number after the name is the student's id; else it is the folder's name.
+    "lovelaceada_123_456_any.ipynb". The number after the name is the student's id; else the folder's name is.
     """
     folder, found = Path(folder), {}
     entries = [path for path in sorted(folder.iterdir()) if not path.name.startswith((".", "__"))]
@@ -417,7 +434,7 @@ def collect(folder):
 
 
 def _read(submission, known):
-    """The submission's notebook that has most of the sheet's cells; an empty one, and a sentence, if none has."""
+    """The notebook that has most of the sheet's cells; an empty one, and a sentence, if none has any."""
     best, most = None, 0
     for path in submission.files:
         try:
@@ -429,7 +446,9 @@ def _read(submission, known):
             nb = nbformat.read(path, 4)
             nbformat.validate(nb, relax_add_props=True)
         except Exception as error:  # whatever a file can hold
-            submission.said.append(f"{path.name} is not a notebook that can be read ({type(error).__name__}).")
+            submission.said.append(
+                f"{path.name} is not a notebook that can be read ({type(error).__name__})."
+            )
             continue
         shared = len(known & {_name(cell) for cell in nb.cells})
         if shared > most:
@@ -471,6 +490,7 @@ def _api(out, seed=""):
 
 def _one(out, sheet, student, seed, limits, private, connection):
     """Grade and write feedback for one student, in a process of its own."""
+    warnings.simplefilter("ignore")  # nbgrader's own, of its database
     _LIMITS.update(limits)
     os.environ["MARGINLAB_MEGABYTES"] = str(limits["megabytes"])
     os.environ["MARGINLAB_PRIVATE"] = os.pathsep.join(private)
@@ -484,6 +504,8 @@ def _one(out, sheet, student, seed, limits, private, connection):
 def _apart(out, sheet, submission, seed, limits, private):
     """`_one` in another process; says whether it came to an end."""
     context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
+    if sys.platform != "win32":
+        context.set_forkserver_preload(["marginlab.course"])  # or each process would import nbgrader again
     receive, send = context.Pipe(duplex=False)
     job = (str(out), sheet, submission.student, seed, limits, private, send)
     process = context.Process(target=_one, args=job)
@@ -507,14 +529,16 @@ def _apart(out, sheet, submission, seed, limits, private):
     return False
 
 
-def grade(folder, sheet, out="graded", source="lessons", *, jobs=None, seconds=300, cell=60, megabytes=8192, seed=""):
+def grade(
+    folder, sheet, out="graded", source="lessons", *, jobs=None, seconds=300, cell=60, megabytes=8192, seed=""
+):
     """Grade the submissions of one sheet, whatever is in them.
 
     Args:
         folder: what Moodle or Canvas exported, a folder or a zip; see `collect`.
         sheet: the sheet's name, such as "05_arcface".
-        out: where to write grades.csv, feedback/STUDENT/SHEET/exercises.html, report.html and nbgrader's own files
-            (gradebook.db, submitted, autograded), with which `nbgrader formgrade` goes on to the manual marks.
+        out: where to write grades.csv, feedback/STUDENT/SHEET/exercises.html, report.html, and nbgrader's own
+            gradebook.db, submitted and autograded, from which `nbgrader formgrade` goes on to the manual marks.
         source: the folder of the lessons.
         jobs: how many at a time; by default one for each core.
         seconds: the limit on a submission, in seconds of wall clock.
@@ -534,7 +558,9 @@ def grade(folder, sheet, out="graded", source="lessons", *, jobs=None, seconds=3
     shutil.copy(Path(source, sheet, SHEET), out / "source" / sheet / SHEET)
     result = _api(out).generate_assignment(sheet)
     if not result["success"]:
-        raise RuntimeError(f"the sheet itself could not be prepared: {result.get('error') or result.get('log')}")
+        raise RuntimeError(
+            f"the sheet itself could not be prepared: {result.get('error') or result.get('log')}"
+        )
     known = {_name(c) for c in nbformat.read(out / "source" / sheet / SHEET, 4).cells}
 
     with tempfile.TemporaryDirectory() as unpacked:
@@ -549,7 +575,9 @@ def grade(folder, sheet, out="graded", source="lessons", *, jobs=None, seconds=3
     private = [str(Path(source).resolve()), str(out)]
 
     def run(each):
-        if not _apart(out, sheet, each, seed, limits, private):  # an empty sheet in its place has a page and a 0
+        if not _apart(
+            out, sheet, each, seed, limits, private
+        ):  # an empty sheet in its place has a page and a 0
             _write(new_notebook(), out / "submitted" / each.student / sheet / SHEET)
             _apart(out, sheet, each, seed, limits, private)
 
@@ -623,7 +651,7 @@ def _missed(out, sheet, rows):
 
 
 def _report(out, sheet, rows):
-    """The class report: how the marks lie, which checks were missed and with which hint, and what happened."""
+    """The class report: how marks lie, which checks were missed and with which hint, and what happened."""
     top = max((row["of"] for row in rows), default=0) or 1
     bins = collections.Counter(min(9, int(10 * row["score"] / top)) for row in rows)
     bars = [
@@ -666,7 +694,8 @@ def _tell(out, sheet, rows):
             text = path.read_text(encoding="utf-8")
             note = f'<div class="container"><h3>About this submission</h3><ul>{said}</ul></div>'
             os.chmod(path, 0o644)
-            path.write_text(re.sub(r"(<body[^>]*>)", lambda m: m[1] + note, text, count=1), encoding="utf-8")
+            body = re.search(r"<body[^>]*>", text).end()
+            path.write_text(text[:body] + note + text[body:], encoding="utf-8")
 
 
 # ------------------------------------------------------------------ the command line

@@ -31,36 +31,38 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 def hook(folder, private):
     """An audit hook: writes only in the folder, reads nothing that is private."""
-    writable = [os.path.realpath(folder), "/dev/null", "/dev/tty"]
-    private = [os.path.realpath(path) for path in private]
-    # The hook looks up nothing that a notebook could replace.
+    writable, private = [folder], list(private)
+    # The hook looks up no name that a notebook could replace.
     realpath, sep, fsdecode, denied = os.path.realpath, os.sep, os.fsdecode, PermissionError
-    text, raw = str, bytes
+    text, is_a, changes, forbidden, writing = (str, bytes), isinstance, _CHANGES, _FORBIDDEN, _WRITING
+    devices = ("/dev/null", "/dev/tty")
 
     def inside(path, folders):
         path = realpath(fsdecode(path))
         for each in folders:
-            if path == each or path[: len(each) + 1] == each + sep:
+            if path == each or path.startswith(each + sep):
                 return True
-        return False
+        return path in devices
+
+    writable, private = [realpath(path) for path in writable], [realpath(path) for path in private]
 
     def watch(event, args):
-        if event == "open":
-            path, _, flags = args
-            if not isinstance(path, text | raw):
-                return
-            if flags & _WRITING and not inside(path, writable):
-                raise denied(f"a submission may write only in its own folder, not to {path!r}")
-            if inside(path, private) and not inside(path, writable):
-                raise denied("a submission may not read the course's own files")
-        elif event in _FORBIDDEN:
-            raise denied(f"a submission may not {_FORBIDDEN[event]}")
-        elif event in _CHANGES:
-            for path in args[:2]:
-                if isinstance(path, text | raw) and not inside(path, writable):
+        if event in forbidden:
+            raise denied(f"a submission may not {forbidden[event]}")
+        if event in changes or event == "open":
+            paths = [path for path in args[:2] if is_a(path, text)]
+            if event == "open":
+                paths = paths[:1] if is_a(args[0], text) else []
+            changed = event in changes or args[2] & writing
+            for path in paths:
+                if changed and not inside(path, writable):
                     raise denied(f"a submission may change only its own folder, not {path!r}")
-        elif event in ("os.listdir", "os.scandir") and isinstance(args[0], text | raw):
-            if inside(args[0], private) and not inside(args[0], writable):
+        elif event in ("os.listdir", "os.scandir"):
+            paths = [path for path in args if is_a(path, text)]
+        else:
+            return
+        for path in paths:
+            if inside(path, private) and path not in devices and not inside(path, writable):
                 raise denied("a submission may not read the course's own files")
 
     return watch
@@ -82,7 +84,7 @@ def main():
     from ipykernel.kernelapp import IPKernelApp
 
     kernel = IPKernelApp.instance()
-    kernel.initialize([*sys.argv[1:], "--HistoryManager.enabled=False"])
+    kernel.initialize([*sys.argv[1:], "--HistoryManager.enabled=False", "--log-level=ERROR"])
     tempfile.tempdir = os.getcwd()
     limit_memory(int(os.environ["MARGINLAB_MEGABYTES"]))
     private = os.environ.pop("MARGINLAB_PRIVATE").split(os.pathsep)
