@@ -1,0 +1,556 @@
+"""Runs a student's function on points, compares it with the truth, and says in words what differs.
+
+It knows nothing of margins: a `Task` brings the truth, the points and the known mistakes. What the
+verdict needs is bound here when the module is imported, so that names patched later change nothing.
+"""
+
+import ctypes
+import inspect
+import linecache
+import os
+import sys
+import sysconfig
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+SECONDS = 10.0  # for all calls together; a right function needs well under 2
+PRINTED = 20_000  # characters, over all calls
+SHOWN = 400  # of them, in the report
+
+_asarray, _errstate = np.asarray, np.errstate  # bound at import, as is all that the verdict needs
+_LIBRARIES = tuple({os.path.realpath(p) for p in sysconfig.get_paths().values()})
+
+
+# What a task is made of.
+
+
+class Case(NamedTuple):
+    """One call.
+
+    Attributes:
+        what: what is special about these points, such as "tiny angles, in float32".
+        args: the arguments, in order.
+        rows: what each row of the result stands for, such as "θ = 0.001".
+        tol: allowed error, relative to 1 + |truth| (or to `size` + |truth|).
+        size: what stands for 1 there.
+        truth, mistakes: in place of the task's own, where the case looks at something else.
+        look: what to look at, ``look(f, args)``; None is the result. It returns None if there is
+            nothing to see, and the case then counts for nothing.
+    """
+
+    what: str
+    args: tuple
+    rows: tuple = ()
+    tol: float = 1e-6
+    size: float = 1.0
+    truth: Callable | None = None
+    mistakes: tuple | None = None
+    look: Callable | None = None
+
+
+class Part(NamedTuple):
+    """A step of the task that can be told from the others, and is marked for itself.
+
+    `likely` is the mistake to name where no known form gives the student's very numbers.
+    """
+
+    name: str
+    cases: list
+    likely: "Mistake | None" = None
+    marks: int = 1
+
+
+class Mistake(NamedTuple):
+    """A wrong form that people write, and what to say to one who wrote it.
+
+    A form that rounding makes different on each computer is None, and named by a part as `likely`.
+    """
+
+    name: str
+    form: Callable | None
+    why: str
+    how: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """A name, the truth, its points ``points(rng) -> [Part]``, the known mistakes."""
+
+    name: str
+    truth: Callable
+    points: Callable
+    mistakes: tuple
+    arguments: tuple = ()  # names and shapes, for messages
+
+
+# What comes out.
+
+
+class Words(str):
+    """Text that a notebook shows as it stands."""
+
+    __repr__ = str.__str__
+
+
+class Finding(NamedTuple):
+    """What is wrong with one call: a kind such as "shape" or "value", and three sentences."""
+
+    kind: str
+    where: str
+    why: str = ""
+    how: str = ""
+    mistake: str = ""
+
+
+@dataclass
+class Report:
+    """What a check found.
+
+    Attributes:
+        task: the task's name.
+        parts: ``{name: whether it is right}``, one for each step that can be told apart.
+        weights: ``{name: marks}`` of the parts.
+        kind: "right", or the first thing that is wrong: "not a function", "signature", "exception",
+            "exit", "time", "print", "nothing", "type", "shape", "in place", "nan" or "value".
+        mistake: the name of the known mistake, or else the kind.
+        printed: the first characters that the function printed.
+    """
+
+    task: str
+    parts: dict
+    weights: dict
+    finding: Finding | None = None
+    printed: str = ""
+    seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def passed(self):
+        return self.finding is None
+
+    @property
+    def kind(self):
+        return self.finding.kind if self.finding else "right"
+
+    @property
+    def mistake(self):
+        return (self.finding.mistake or self.finding.kind) if self.finding else ""
+
+    @property
+    def score(self):
+        """The share of the marks, from 0 to 1."""
+        return sum(self.weights[name] for name, right in self.parts.items() if right) / sum(
+            self.weights.values()
+        )
+
+    def marks(self, maximum):
+        """The marks out of a maximum, to a quarter of a mark, rounded down."""
+        return int(4 * maximum * self.score + 1e-9) / 4
+
+    def hint(self, level=1):
+        """Level 1 says where it first differs, 2 why that may be, 3 how to go on.
+
+        Raises:
+            ValueError: for any other level.
+        """
+        if level not in (1, 2, 3):
+            raise ValueError(f"level must be 1 (where), 2 (why) or 3 (how), got {level!r}")
+        if self.finding is None:
+            return Words("All parts are right: there is nothing to mend.")
+        return Words((self.finding.where, self.finding.why, self.finding.how)[level - 1])
+
+    def __str__(self):
+        right = sum(self.parts.values())
+        lines = [f"check_{self.task}: {right} of {len(self.parts)} parts right"]
+        lines += [f"  {'right' if ok else 'WRONG'}  {name}" for name, ok in self.parts.items()]
+        if self.printed:
+            lines += ["Your function printed:", "  " + self.printed.replace("\n", "\n  ")]
+        if self.finding:
+            lines += [f"Where: {self.finding.where}"]
+            lines += ["Keep the result, report = check_…(…): report.hint(2) says why, report.hint(3) how."]
+        return "\n".join(lines)
+
+    def __repr__(self):
+        return f"<check_{self.task}: {'passed' if self.passed else self.mistake}>"
+
+
+# The student's function runs in a thread of its own, which works in every kernel on every system.
+
+
+class _Stop(BaseException):
+    """Thrown into a function that is out of time, or that prints without end."""
+
+
+class _Sink:
+    """Stands in for stdout: keeps the first characters, and stops a flood."""
+
+    def __init__(self):
+        self.kept, self.count = "", 0
+
+    def write(self, text):
+        self.kept += text[: max(0, SHOWN - len(self.kept))]
+        self.count += len(text)
+        if self.count > PRINTED:
+            raise _Stop
+        return len(text)
+
+    def flush(self):
+        pass
+
+    def isatty(self):
+        return False
+
+
+def _in_thread(work, seconds):
+    """Run work() with prints caught, and end it when its time is over; returns what was printed."""
+    sink, screen = _Sink(), sys.stdout
+    thread = threading.Thread(target=work, daemon=True)
+    sys.stdout = sink
+    try:
+        thread.start()
+        thread.join(seconds)
+        if thread.is_alive():  # Python code stops at its next instruction; C code, when it returns
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(_Stop))
+            thread.join(0.5)
+    finally:
+        sys.stdout = screen
+    return sink
+
+
+def _copies(args):
+    return tuple(a.copy() if isinstance(a, np.ndarray) else a for a in args)
+
+
+def _call(f, case, task):
+    """What one call gives: a tuple of arrays, a Finding, or None where there is nothing to see."""
+    args = _copies(case.args)
+    with _errstate(all="ignore"):
+        try:
+            got = f(*args) if case.look is None else case.look(f, args)
+        except _Stop:
+            raise
+        except SystemExit:
+            return Finding(
+                "exit",
+                f"With {case.what} your function calls exit.",
+                "exit() and quit() end the whole program, and here would end the notebook.",
+                "Leave a function by return.",
+            )
+        except BaseException as error:  # KeyboardInterrupt too, if the student raises it
+            return _exception(error, case)
+    for name, before, after in zip(task.arguments, case.args, args, strict=True):
+        if isinstance(before, np.ndarray) and before.tobytes() != after.tobytes():
+            return Finding(
+                "in place",
+                f"Your function changes its argument {name.split()[0]} in place.",
+                "The caller's array is no longer what it was; x -= …, x /= … and x[…] = … write into it.",
+                "Make a new array, x = x / …, or begin with a copy.",
+            )
+    if got is None:
+        return None if case.look else _NOTHING
+    got = got if isinstance(got, tuple) else (got,)
+    arrays = []
+    for each in got:
+        each = _array(each)
+        if isinstance(each, Finding):
+            return each
+        arrays.append(each)
+    return tuple(arrays)
+
+
+_NOTHING = Finding(
+    "nothing",
+    "Your function returns None.",
+    "A function without return gives None.",
+    "End it with return and the result.",
+)
+
+
+def _exception(error, case):
+    """Which exception, and in which line of the student's own."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not os.path.realpath(frame.filename).startswith((*_LIBRARIES, os.path.dirname(__file__)))
+    ]
+    line = ""
+    if frames:
+        source = linecache.getline(frames[-1].filename, frames[-1].lineno).strip()
+        line = f", in line {frames[-1].lineno} of its cell or file" + (f": {source}" if source else "")
+    if isinstance(error, NotImplementedError):
+        why, how = "The task has not been begun, or not been finished.", "Write the function first."
+    else:
+        why = "Python's own message is the best clue: " + (str(error).strip().split("\n")[0] or "it has none")
+        how = "Call it yourself with small arrays of these shapes, and look at the shape of each step."
+    return Finding("exception", f"With {case.what} it raises {type(error).__name__}{line}.", why, how)
+
+
+def _array(got):
+    """A result as a NumPy array of real numbers, or a Finding that says why it is none."""
+    home = type(got).__module__.split(".")[0]
+    if isinstance(got, bool) or not (
+        isinstance(got, int | float) or home in ("numpy", "tensorflow", "keras", "torch", "jax", "jaxlib")
+    ):
+        kind = {list: "a list", str: "a string", complex: "a complex number", dict: "a dict", bool: "a bool"}
+        name = kind.get(
+            type(got), "a function" if callable(got) else f"an object of type {type(got).__name__}"
+        )
+        return Finding(
+            "type",
+            f"Your function returns {name}.",
+            "An array or a number is wanted: of NumPy, TensorFlow or Keras.",
+            "A list of numbers becomes an array by np.array(…), a list of tensors by tf.stack(…).",
+        )
+    try:
+        array = _asarray(got.detach().cpu() if home == "torch" else got)
+    except Exception:
+        return Finding(
+            "type",
+            f"Your function returns {type(got).__name__}, which holds no numbers yet.",
+            "A symbolic tensor stands for numbers that come later.",
+            "Compute with the arrays that are given; build no model in the function.",
+        )
+    name = str(array.dtype)
+    if array.dtype.kind not in "iuf" and name != "bfloat16":
+        said = {"c": "complex numbers", "b": "booleans", "U": "strings", "O": "Python objects"}
+        return Finding(
+            "type",
+            f"Your function returns an array of {said.get(array.dtype.kind, name)}.",
+            "Real numbers are wanted. An array of objects comes from rows of different lengths.",
+            "Look at result.dtype: it should be float32 or float64.",
+        )
+    if name in ("float16", "bfloat16"):
+        return Finding(
+            "type",
+            f"Your function returns {name}.",
+            "Half precision keeps 3 digits: too few for a small angle.",
+            "Compute in float32 or float64, and leave the inputs' type as it is.",
+        )
+    return array
+
+
+# The verdict on one call, and the likeliest cause.
+
+
+def _tuple(want):
+    return tuple(np.asarray(w, "float64") for w in (want if isinstance(want, tuple) else (want,)))
+
+
+def _wrong(got, want, case):
+    """Where got differs from want by more than is allowed: booleans. Single precision is let be itself."""
+    tol = case.tol if got.dtype.itemsize >= 8 else max(case.tol, 2e-6)
+    got = got.astype("float64")
+    far = ~(abs(got - want) <= tol * (case.size + abs(want)))
+    return far | (~np.isfinite(got) & np.isfinite(want))
+
+
+def _shape(got, want, case, task):
+    """A Finding for a wrong shape, or None."""
+    if len(got) != len(want):
+        return Finding(
+            "shape",
+            f"Your function returns {_count(len(got), 'result')}, and {_count(len(want), 'result')} "
+            f"{'is' if len(want) == 1 else 'are'} wanted.",
+            "A comma too many or too few in the return makes or loses a tuple.",
+            "Compare your return with the task's last line.",
+        )
+    for g, w in zip(got, want, strict=True):
+        if g.shape == w.shape:
+            continue
+        sizes = " and ".join(
+            f"{name.split()[0]} {a.shape}"
+            for name, a in zip(task.arguments, case.args, strict=True)
+            if isinstance(a, np.ndarray)
+        )
+        where = f"With {case.what} you return shape {g.shape}, and {w.shape} is wanted"
+        where += f" ({sizes} came in)." if sizes else "."
+        if g.ndim == w.ndim and g.shape == w.shape[::-1]:
+            why, how = "It is transposed: rows and columns are exchanged.", "Look at which array comes first."
+        elif g.size == w.size:
+            why = "The numbers are as many as wanted, with an axis of length 1 too many or too few."
+            how = "keepdims=True keeps such an axis, squeeze or a sum over it drops it."
+        elif g.ndim < w.ndim:
+            why = "An axis was summed or averaged away that should stay."
+            how = "Sums and norms over vectors run along the last axis, axis=-1; others stay."
+        else:
+            why = "An axis should be gone: each row gives one number." if g.ndim > w.ndim else ""
+            why = why or "Two arrays met along the wrong axis."
+            how = "Write the shapes beside each line: (B, d), (C, d), (B, C)."
+        return Finding("shape", where, why, how)
+    return None
+
+
+def _count(n, word):
+    return f"{n} {word}" + "s" * (n != 1)
+
+
+def _at(got, want, wrong, case, task):
+    """In words: the first place where they differ, what was got and expected."""
+    at = tuple(int(i) for i in np.argwhere(wrong)[0])
+    place = [case.rows[at[0]]] if at and case.rows and len(case.rows) == want.shape[0] else []
+    if len(at) == 2 and "labels (B,)" in task.arguments:
+        label = int(case.args[task.arguments.index("labels (B,)")][at[0]])
+        kind = "its true class" if at[1] == label else f"not its class, which is {label}"
+        place += [f"row {at[0]}, class {at[1]} ({kind})"]
+    elif at:
+        place += [", ".join(f"{axis} {i}" for axis, i in zip(("row", "column"), at, strict=False))]
+    place = f", at {', '.join(place)}" if place else ""
+    return f"With {case.what}{place}: you have {_show(got[at])}, and {_show(want[at])} is right."
+
+
+def _show(value):
+    return {"nan": "NaN", "inf": "∞", "-inf": "-∞"}.get(f"{value}", f"{value:.6g}")
+
+
+def _matches(form, case, got, want):
+    """Whether a wrong form gives the student's numbers: ten times nearer to them than to the truth."""
+    try:
+        with _errstate(all="ignore"):
+            form = _tuple(form(*_copies(case.args)))
+    except Exception:
+        return False
+    if any(f.shape != w.shape for f, w in zip(form, want, strict=False)) or len(form) != len(want):
+        return False
+    if not any(_wrong(f, w, case).any() for f, w in zip(form, want, strict=True)):
+        return False
+    for f, g, w in zip(form, got, want, strict=True):
+        g = g.astype("float64")
+        with _errstate(all="ignore"):
+            near = abs(g - f) <= 0.1 * abs(w - f) + 2 * case.tol * (case.size + abs(f))
+        same = (g == f) | ((g != g) & (f != f))
+        # Where the truth itself is not finite in the form, the student's need only be so too.
+        if not (near | same).all():
+            return False
+    return True
+
+
+def _verdict(got, case, part, task):
+    """None if a call's result is right, or else a Finding without a cause yet, and what to diagnose."""
+    with _errstate(all="ignore"):
+        want = _tuple((case.truth or task.truth)(*_copies(case.args)))
+    finding = _shape(got, want, case, task)
+    if finding:
+        return finding, None
+    for g, w in zip(got, want, strict=True):
+        wrong = _wrong(g, w, case)
+        if wrong.any():
+            lost = ~np.isfinite(g) & np.isfinite(w)
+            kind = "nan" if (wrong & lost).any() else "value"
+            where = _at(g, w, wrong & lost if kind == "nan" else wrong, case, task)
+            likely = part.likely
+            words = (likely.why, likely.how, likely.name) if likely else ()
+            return Finding(kind, where, *words), (case, got, want)
+    return None, None
+
+
+def _diagnosed(finding, failed, task):
+    """The finding with the likeliest cause: the known mistake that gives most of the wrong results."""
+    case, got, want = failed[0]
+    best, most = None, 0
+    for mistake in case.mistakes if case.mistakes is not None else task.mistakes:
+        if not _matches(mistake.form, case, got, want):
+            continue
+        count = 1 + sum(_matches(mistake.form, *other) for other in failed[1:] if other[0].mistakes is None)
+        if count > most:
+            best, most = mistake, count
+    if best:
+        return finding._replace(why=best.why, how=best.how, mistake=best.name)
+    if finding.kind == "nan" and not finding.why:
+        return finding._replace(
+            why="NaN comes from 0/0, ∞ - ∞, or a root, logarithm or acos outside its range.",
+            how="Print the steps at this one point, and see which is the first that is not a number.",
+        )
+    return finding._replace(
+        why=finding.why or "No common mistake gives just these numbers.",
+        how=finding.how or "Take this one point, compute it by hand, and print each step beside it.",
+    )
+
+
+def run(task, f, seed=0, seconds=SECONDS):
+    """A `Report` on a student's function f for a task; other seeds give other points."""
+    parts = task.points(np.random.default_rng(seed))
+    cases = [(part, case) for part in parts for case in part.cases]
+    report = Report(task.name, {part.name: False for part in parts}, {p.name: p.marks for p in parts})
+    report.finding = _not_callable(task, f)
+    if report.finding:
+        return report
+
+    calls = []
+
+    def work():
+        try:
+            for _, case in cases:
+                calls.append(_call(f, case, task))
+        except _Stop:
+            pass
+
+    sink = _in_thread(work, seconds)
+    calls = calls[: len(cases)]
+    report.printed = sink.kept + " …" * (sink.count > SHOWN)
+    results = [(part, case, got) for (part, case), got in zip(cases, calls, strict=False)]
+
+    findings, failed, right = [], [], {part.name for part in parts}
+    for part, case, got in results:
+        if got is None:
+            continue
+        finding, evidence = (got, None) if isinstance(got, Finding) else _verdict(got, case, part, task)
+        if finding:
+            findings.append((finding, evidence))
+            right.discard(part.name)
+            failed += [evidence] if evidence else []
+    report.parts = {part.name: part.name in right for part in parts}
+    if len(calls) < len(cases):
+        report.parts = dict.fromkeys(report.parts, False)
+        what = cases[len(calls)][1].what
+        report.finding = _FLOOD if sink.count > PRINTED else _endless(what, seconds)
+    elif findings:
+        first, evidence = findings[0]
+        start = next((i for i, e in enumerate(failed) if e is evidence), 0)
+        report.finding = _diagnosed(first, failed[start:], task) if evidence else first
+    return report
+
+
+_FLOOD = Finding(
+    "print",
+    f"Your function prints more than {PRINTED} characters.",
+    "A print inside a loop, or of whole arrays, buries the notebook and slows it down.",
+    "Take the print out, or print one number.",
+)
+
+
+def _endless(what, seconds):
+    return Finding(
+        "time",
+        f"With {what} your function did not return within {seconds:g} seconds.",
+        "A while loop whose condition never becomes false, or a loop over far more than the rows given.",
+        "Print the loop's variable a few times. If the notebook stays slow, restart the kernel.",
+    )
+
+
+def _not_callable(task, f):
+    if not callable(f):
+        return Finding(
+            "not a function",
+            f"check_{task.name} was given {type(f).__name__} instead of a function.",
+            "With brackets, check(f(x)), Python calls the function first and hands over its result.",
+            f"Give the function itself, by its name: check_{task.name}(f).",
+        )
+    try:
+        signature = inspect.signature(f)
+    except (TypeError, ValueError):
+        return None  # NumPy's and TensorFlow's own: the call will tell
+    try:
+        signature.bind(*task.arguments)
+    except TypeError:
+        wanted = ", ".join(task.arguments)
+        return Finding(
+            "signature",
+            f"Your function takes {signature}, and is called with {wanted}.",
+            "It has other arguments than the task names, or more, or fewer.",
+            "Write the def line as the task gives it; what else you need, make inside.",
+        )
+    return None

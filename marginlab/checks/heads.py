@@ -1,0 +1,676 @@
+"""The heads, and a gradient by hand."""
+
+import math
+import sys
+
+import numpy as np
+
+from marginlab.checks.engine import Case, Mistake, Part
+from marginlab.checks.points import (
+    ACOS,
+    CLIP,
+    TINY,
+    angles,
+    directions,
+    gradient,
+    pair,
+    reference,
+    stretched,
+    task,
+    turned,
+)
+
+
+def _head(psi, every=False, length=False, scaled=True, normed=(True, True)):
+    """A wrong head from its ψ(θ, margin): margin at every class, scale ‖x‖, no scale, not normalised."""
+
+    def form(x, w, labels, margin, scale):
+        x, w = x.astype("float64"), w.astype("float64")
+        theta = reference.angle(x[:, None], w)
+        lengths = (np.linalg.norm(x, axis=1)[:, None], np.linalg.norm(w, axis=1))
+        size = (1 if normed[0] else lengths[0]) * (1 if normed[1] else lengths[1])
+        true = np.full(theta.shape, True) if every else np.arange(len(w)) == labels[:, None]
+        out = np.where(true, psi(theta, margin), np.cos(theta)) * size
+        return out * (lengths[0] if length else scale if scaled else 1.0)
+
+    return form
+
+
+def _softmax(form):
+    def probabilities(*args):
+        out = form(*args)
+        p = np.exp(out - out.max(axis=1, keepdims=True))
+        return p / p.sum(axis=1, keepdims=True)
+
+    return probabilities
+
+
+def _head_mistakes(psi):
+    """What goes wrong with any head, given its ψ(θ, margin)."""
+    plain = lambda theta, m: np.cos(theta)  # noqa: E731
+    return (
+        Mistake(
+            "margin at every class",
+            _head(psi, every=True),
+            "The margin is added to every class: it belongs to the true class alone.",
+            "Compute all logits without a margin, and replace those at the labels.",
+        ),
+        Mistake(
+            "no margin",
+            _head(plain),
+            "These are the logits without the margin.",
+            "At the labels, and only there, the margin comes in.",
+        ),
+        Mistake(
+            "margin at the other classes",
+            lambda x, w, labels, margin, scale: np.where(
+                np.arange(len(w)) == labels[:, None],
+                _head(plain)(x, w, labels, margin, scale),
+                _head(psi, every=True)(x, w, labels, margin, scale),
+            ),
+            "The true class has no margin and all others have: the mask is turned round.",
+            "Look at one row of the mask beside its label.",
+        ),
+        Mistake(
+            "scale forgotten",
+            _head(psi, scaled=False),
+            "Scale forgotten: your logits lie within about -1 and 1.",
+            "Multiply by the scale at the end, the true class and the others alike.",
+        ),
+        Mistake(
+            "scale at the true class only",
+            lambda x, w, labels, margin, scale: (
+                np.where(np.arange(len(w)) == labels[:, None], scale, 1.0)
+                * _head(psi, scaled=False)(x, w, labels, margin, scale)
+            ),
+            "The other classes' logits have no scale.",
+            "Multiply by the scale at the end, the true class and the others alike.",
+        ),
+        Mistake(
+            "scale at the other classes only",
+            lambda x, w, labels, margin, scale: (
+                np.where(np.arange(len(w)) == labels[:, None], 1.0, scale)
+                * _head(psi, scaled=False)(x, w, labels, margin, scale)
+            ),
+            "The true class's logit has no scale.",
+            "Multiply by the scale at the end, the true class and the others alike.",
+        ),
+        Mistake(
+            "‖x‖ for the scale",
+            _head(psi, length=True),
+            "‖x‖ stands where the scale should: a long embedding then counts for more than a short one.",
+            "Both vectors are normalised here, and the scale is the argument.",
+        ),
+        Mistake(
+            "probabilities for logits",
+            _softmax(_head(psi)),
+            "Each row sums to 1: softmax has been taken already. Logits are what comes before it.",
+            "Leave softmax to the loss, which takes it together with the logarithm.",
+        ),
+        Mistake(
+            "x is not normalised",
+            _head(psi, normed=(False, True)),
+            "Your logits grow with ‖x‖: the embedding is not normalised.",
+            "Divide x and w by their lengths before the product.",
+        ),
+        Mistake(
+            "w is not normalised",
+            _head(psi, normed=(True, False)),
+            "Your logits grow with ‖w‖: the class directions are not normalised.",
+            "Divide x and w by their lengths before the product.",
+        ),
+        Mistake(
+            "neither is normalised",
+            _head(psi, normed=(False, False)),
+            "Your logits grow with ‖x‖ and ‖w‖: nothing is normalised.",
+            "Divide x and w by their lengths before the product.",
+        ),
+        Mistake(
+            "normalised along the batch",
+            lambda x, w, labels, margin, scale: _head(psi)(
+                x / np.linalg.norm(x, axis=0), w / np.linalg.norm(w, axis=0), labels, margin, scale
+            ),
+            "Normalised along the batch: axis 0 runs over examples, and a vector is a row.",
+            "Take lengths along the last axis.",
+        ),
+    )
+
+
+def _clip_first(psi, epsilon=1e-5):
+    """ψ of an angle whose cosine was clipped, as the demo has it that this book grew from."""
+    return lambda theta, m: psi(np.arccos(np.clip(np.cos(theta), epsilon - 1, 1 - epsilon)), m)
+
+
+def _logits(which):
+    """The truth of a head: logits from its (m₁, m₂, m₃) by name."""
+
+    def truth(x, w, labels, margin, scale):
+        return reference.logits(x, w, labels, *reference.margins(which, margin), scale=scale)
+
+    return truth
+
+
+def _slope(which, *margin):
+    """Closed-form gradient in x of the true logits, with the margin given or else the case's own."""
+
+    def truth(x, w, labels, m, scale):
+        m = reference.margins(which, *(margin or (m,)))
+        return reference.target_gradients(x, w[labels], *m, scale=scale)[0]
+
+    return truth
+
+
+def _true(out, x, w, labels, *rest):
+    """The true logits of all rows, in TensorFlow."""
+    tf = sys.modules["tensorflow"]
+    return tf.gather(out, labels, batch_dims=1)
+
+
+def _classes(what, theta, classes, dim, margin, scale, rng, dtype="float32", **rest):
+    """A case f(x, w, labels, margin, scale), row i at an angle theta[i] from its true class."""
+    w = directions(classes, dim, rng)
+    labels = rng.integers(0, classes, len(theta)).astype("int32")
+    x = turned(w[labels], theta, rng)
+    args = (stretched(x, rng).astype(dtype), stretched(w, rng).astype(dtype), labels, margin, scale)
+    return Case(what, args, angles(theta), **rest)
+
+
+def _sloped(case, which, **rest):
+    """The same points, seen by the gradient of their true logits."""
+    clip = Mistake("a clip before acos", lambda x, *rest: np.zeros(x.shape), *CLIP)
+    lost = Mistake(
+        "margin without its gradient",
+        _slope("normface"),
+        "The value has the margin and the gradient has not: it goes to zero with θ, as without a margin.",
+        "No stop_gradient and no .numpy() on the way from x to the logit.",
+    )
+    size = float(case.args[4]) / 4
+    return case._replace(
+        what=case.what + ", by TensorFlow's gradient",
+        truth=_slope(which),
+        mistakes=(clip, lost),
+        look=gradient(_true),
+        size=size,
+        tol=5e-3,
+    )
+
+
+def _sizes(margin, rng, none=0.0):
+    """The part in which margin and scale are not those of the first; none is the margin that is none."""
+    return Part(
+        "any margin and scale",
+        [
+            _classes("a small margin", (0.3, 1.1, 1.5), 4, 2, margin, 64.0, rng, "float64"),
+            _classes("a batch of one", (0.7,), 7, 3, margin, 1.0, rng),
+            _classes(f"a margin of {none:g}, which is none", (0.3, 1.1, 1.5), 4, 3, none, 10.0, rng),
+        ],
+        likely=Mistake(
+            "margin of zero",
+            None,
+            "Right with one margin and not with another: is a number fixed in the function? 0 is false in "
+            "Python, so that `margin or 0.5` takes it for none given.",
+            "Use margin and scale as they come, and ask for nothing but their values.",
+        ),
+    )
+
+
+def _arc(theta, m):
+    return reference.psi(theta, 1, m)
+
+
+@task(
+    "x (B, d); w (C, d); labels (B,); margin; scale",
+    _logits("arcface"),
+    [
+        Mistake(
+            "the sign flips past π",
+            _head(lambda theta, m: np.cos(theta + m)),
+            "The sign flips past π: cos(θ + m) turns up again there, so that a worse angle is rewarded.",
+            "Use the cosine unrolled, which goes on falling past π.",
+        ),
+        Mistake("a clip before acos", _head(_clip_first(_arc)), *CLIP),
+        Mistake(
+            "a clip before acos",
+            _head(_clip_first(lambda theta, m: np.cos(theta + m))),
+            *CLIP,
+        ),
+        Mistake(
+            "the fallback jumps",
+            _head(lambda t, m: np.where(t < math.pi - m, np.cos(t + m), np.cos(t) - m * np.sin(m))),
+            "Past π - m you take cos θ - m·sin m: the two formulas do not meet, and the logit jumps.",
+            "One formula serves all angles: the cosine unrolled.",
+        ),
+        Mistake(
+            "condition turned round",
+            _head(lambda t, m: np.where(t < math.pi - m, np.cos(t) - m * np.sin(m), np.cos(t + m))),
+            "The condition is turned round: below π - m you have the fallback, which is CosFace.",
+            "One formula serves all angles, and has no condition: the cosine unrolled.",
+        ),
+        Mistake(
+            "easy margin",
+            _head(lambda t, m: np.where(t < math.pi / 2, np.cos(t + m), np.cos(t))),
+            'Past 90° you leave the margin out ("easy margin"): the logit jumps up there, by sin m.',
+            "One formula serves all angles: the cosine unrolled.",
+        ),
+        Mistake(
+            "the angle held at π",
+            _head(lambda t, m: np.cos(np.minimum(t + m, math.pi))),
+            "θ + m is held at π: beyond, the logit stands still and has no gradient.",
+            "Use the cosine unrolled, which goes on falling past π.",
+        ),
+        Mistake(
+            "degrees given for radians",
+            _head(lambda t, m: _arc(t, np.radians(m))),
+            "Degrees given for radians? The margin is in radians already, and you turn it from degrees.",
+            "Use the margin as it comes.",
+        ),
+        Mistake(
+            "degrees given for radians",
+            _head(lambda t, m: np.cos(t + np.degrees(m))),
+            "Degrees given for radians? You turn the margin into degrees, and add it to an angle in radians.",
+            "Use the margin as it comes.",
+        ),
+        Mistake(
+            "margin at the wrong sign",
+            _head(lambda t, m: np.cos(t - m)),
+            "The margin is at the wrong sign: θ - m, or a plus between the two products of cos(θ + m), makes "
+            "the true class easier.",
+            "At θ = 0 the true logit must be scale·cos m, below the scale.",
+        ),
+        Mistake(
+            "CosFace's margin",
+            _head(lambda t, m: np.cos(t) - m),
+            "You take the margin from the cosine, as CosFace does. ArcFace adds it to the angle.",
+            "Get the angle first, then add, then take the cosine.",
+        ),
+        Mistake(
+            "SphereFace's margin",
+            _head(lambda t, m: np.cos(m * t)),
+            "You multiply the angle by the margin, as SphereFace does. ArcFace adds it.",
+            "Get the angle first, then add, then take the cosine.",
+        ),
+        *_head_mistakes(_arc),
+    ],
+)
+def arcface(rng):
+    past = (2.7, 2.9, 3.1, 3.14, 1.0)
+    tiny = _classes("tiny angles", TINY, 6, 2, 0.5, 64.0, rng, tol=1.5e-6, size=64.0)
+    ordinary = _classes("ordinary angles", (0.2, 0.6, 1.0, 1.5, 1.9, 2.3), 5, 8, 0.5, 30.0, rng)
+    return [
+        Part("ordinary angles", [ordinary, _sloped(ordinary, "arcface")]),
+        _sizes(0.2, rng),
+        Part("tiny angles", [tiny, _sloped(tiny, "arcface")], likely=ACOS),
+        Part(
+            "past π",
+            [
+                _classes("θ + m past π", past, 5, 3, 0.5, 30.0, rng),
+                _classes("θ + m past π", past, 5, 2, 1.2, 30.0, rng, "float64"),
+            ],
+        ),
+    ]
+
+
+# ---- SphereFace
+
+
+def _sphere(theta, m):
+    return reference.psi(theta, m)
+
+
+@task(
+    "x (B, d); w (C, d); labels (B,); margin; scale",
+    _logits("sphereface"),
+    [
+        Mistake(
+            "the sign flips past π",
+            _head(lambda theta, m: np.cos(m * theta)),
+            "The sign flips past π: cos(mθ) turns up again at θ = π/m, and a worse angle is rewarded.",
+            "Use the cosine unrolled, which goes on falling past π.",
+        ),
+        Mistake("a clip before acos", _head(_clip_first(_sphere)), *CLIP),
+        Mistake("a clip before acos", _head(_clip_first(lambda t, m: np.cos(m * t))), *CLIP),
+        Mistake(
+            "the cosine clipped as an angle",
+            _head(lambda t, m: np.cos(m * np.arccos(np.clip(np.cos(t), 0, 1 - 1e-5)))),
+            "You clip the cosine to [0, π], which is a range of angles: all angles past 90° become 90°.",
+            "No clip is needed: the cosine unrolled falls for every angle.",
+        ),
+        Mistake(
+            "the angle held at π",
+            _head(lambda t, m: np.cos(np.minimum(m * t, math.pi))),
+            "mθ is held at π: beyond, the logit stands still and has no gradient.",
+            "Use the cosine unrolled, which goes on falling past π.",
+        ),
+        Mistake(
+            "only the sign of ψ",
+            _head(lambda t, m: np.where(m * t // math.pi % 2 == 0, 1, -1) * np.cos(m * t)),
+            "Your ψ has the turned half waves and not the steps down: it jumps at every kπ.",
+            "Each half wave hangs 2 below the one before.",
+        ),
+        Mistake(
+            "ArcFace's margin",
+            _head(lambda t, m: np.cos(t + m)),
+            "You add the margin to the angle, as ArcFace does. SphereFace multiplies by it.",
+            "Multiply the angle, then take the cosine unrolled.",
+        ),
+        Mistake(
+            "the cosine multiplied",
+            _head(lambda t, m: m * np.cos(t)),
+            "You multiply the cosine by the margin: the angle is what is multiplied.",
+            "Get the angle first, then multiply it.",
+        ),
+        Mistake(
+            "CosFace's margin",
+            _head(lambda t, m: np.cos(t) - m),
+            "You take the margin from the cosine, as CosFace does. SphereFace multiplies the angle by it.",
+            "Get the angle first, then multiply it.",
+        ),
+        *_head_mistakes(_sphere),
+    ],
+)
+def sphereface(rng):
+    tiny = _classes("tiny angles", TINY, 6, 2, 4.0, 64.0, rng, tol=1.5e-6, size=64.0)
+    ordinary = _classes("ordinary angles", (0.2, 0.6, 0.9, 1.2, 1.4), 5, 8, 2.0, 30.0, rng)
+    return [
+        Part("ordinary angles", [ordinary, _sloped(ordinary, "sphereface")]),
+        _sizes(1.35, rng, none=1.0),
+        Part("tiny angles", [tiny, _sloped(tiny, "sphereface")], likely=ACOS),
+        Part(
+            "past π",
+            [
+                _classes("mθ past π, m = 2", (1.7, 2.0, 2.6, 3.0, 1.0), 5, 3, 2.0, 30.0, rng),
+                _classes("mθ past 2π and 3π, m = 4", (1.7, 2.0, 2.6, 3.0, 1.0), 5, 3, 4.0, 30.0, rng),
+                _classes("mθ past π, m = 2.5", (1.4, 2.0, 2.6, 3.0, 1.0), 5, 2, 2.5, 30.0, rng, "float64"),
+            ],
+        ),
+    ]
+
+
+# ---- CosFace
+
+
+def _cos(theta, m):
+    return np.cos(theta) - m
+
+
+@task(
+    "x (B, d); w (C, d); labels (B,); margin; scale",
+    _logits("cosface"),
+    [
+        Mistake(
+            "margin at the wrong sign",
+            _head(lambda t, m: np.cos(t) + m),
+            "The margin is at the wrong sign: it makes the true class easier, and should make it harder.",
+            "At θ = 0 the true logit must be below the scale.",
+        ),
+        Mistake(
+            "margin not scaled",
+            lambda x, w, labels, margin, scale: (
+                _head(_cos)(x, w, labels, 0.0, scale) - margin * (np.arange(len(w)) == labels[:, None])
+            ),
+            "The margin is taken off after the scale: s·cos θ - m is almost no margin.",
+            "The margin is in cosine units: take it from the cosine, then multiply by the scale.",
+        ),
+        Mistake(
+            "ArcFace's margin",
+            _head(_arc),
+            "You add the margin to the angle, as ArcFace does. CosFace takes it from the cosine.",
+            "CosFace needs no angle at all.",
+        ),
+        Mistake(
+            "ArcFace's margin",
+            _head(lambda t, m: np.cos(t + m)),
+            "You add the margin to the angle, as ArcFace does. CosFace takes it from the cosine.",
+            "CosFace needs no angle at all.",
+        ),
+        Mistake(
+            "the cosine multiplied",
+            _head(lambda t, m: m * np.cos(t)),
+            "You multiply the cosine by the margin: it is to be subtracted.",
+            "The margin is in cosine units: take it from the cosine.",
+        ),
+        *_head_mistakes(_cos),
+    ],
+)
+def cosface(rng):
+    ordinary = _classes("ordinary angles", (0.2, 0.6, 1.0, 1.5, 1.9, 2.9), 5, 8, 0.35, 30.0, rng)
+    tiny = _classes("tiny angles", TINY, 6, 2, 0.35, 64.0, rng, size=64.0)
+    return [
+        Part("ordinary angles", [ordinary, _sloped(ordinary, "cosface")]),
+        _sizes(0.1, rng),
+        Part("tiny angles", [tiny]),
+    ]
+
+
+# ---- ArcFace's gradient by hand
+
+
+def _by_hand(x, w, margin, scale):
+    return reference.target_gradients(x, w, 1.0, margin, 0.0, scale)[0]
+
+
+def _hand(slope, towards=reference.tangent, divide=True):
+    """A wrong gradient -s·slope(θ, m)·t/‖x‖."""
+
+    def form(x, w, margin, scale):
+        x, w = x.astype("float64"), w.astype("float64")
+        length = reference.norm(x)[:, None] if divide else 1.0
+        return -scale * slope(reference.angle(x, w), margin)[:, None] * towards(x, w) / length
+
+    return form
+
+
+def _falls(theta, m):
+    return reference.psi_slope(theta, 1.0, m)
+
+
+@task(
+    "x (B, d); w (B, d); margin; scale",
+    _by_hand,
+    [
+        Mistake(
+            "‖x‖ forgotten",
+            _hand(_falls, divide=False),
+            "The length of x is missing: to turn a long vector by the same angle takes a longer step.",
+            "Differentiate x/‖x‖ too: a factor 1/‖x‖ comes out.",
+        ),
+        Mistake(
+            "the gradient's sign",
+            _hand(lambda t, m: -_falls(t, m)),
+            "Your gradient points the wrong way: a step along it must raise the logit.",
+            "Along the gradient θ falls. Look at the sign of dθ/dx.",
+        ),
+        Mistake(
+            "the sign flips past π",
+            _hand(lambda t, m: -np.sin(t + m)),
+            "The sign flips past π: the slope -sin(θ + m) is positive there, and pushes x away.",
+            "Differentiate the cosine unrolled: its slope is never positive.",
+        ),
+        Mistake(
+            "margin without its gradient",
+            _hand(lambda t, m: -np.sin(t)),
+            "Your gradient is that of cos θ: it goes to zero with θ, and the margin is not in it.",
+            "Differentiate at θ + m.",
+        ),
+        Mistake(
+            "the gradient in w",
+            _hand(_falls, lambda x, w: reference.tangent(w, x)),
+            "You have the direction from ŵ towards x̂, which belongs to the gradient in w.",
+            "A step in x is at right angles to x̂, and points towards ŵ.",
+        ),
+        Mistake(
+            "not projected",
+            _hand(_falls, lambda x, w: reference.unit(w)),
+            "Your gradient points along ŵ: part of that runs along x̂, and lengthens x without turning it.",
+            "Take out the part of ŵ along x̂, and bring the rest to length 1.",
+        ),
+        Mistake(
+            "the direction's length",
+            _hand(_falls, lambda x, w: reference.tangent(x, w) * reference.sine(x, w)[:, None]),
+            "Your direction is ŵ - cos θ x̂, which has length sin θ and not 1: one division is missing.",
+            "The gradient of θ has length 1/‖x‖ at every angle.",
+        ),
+        Mistake(
+            "scale forgotten",
+            lambda x, w, m, s: _by_hand(x, w, m, 1.0),
+            "Scale forgotten.",
+            "The logit is scale·ψ(θ), and so is its gradient.",
+        ),
+        Mistake(
+            "degrees given for radians",
+            lambda x, w, m, s: _by_hand(x, w, np.radians(m), s),
+            "Degrees given for radians? The margin is in radians already, and you turn it from degrees.",
+            "Use the margin as it comes.",
+        ),
+        Mistake(
+            "a clip before acos",
+            lambda x, w, m, s: _by_hand(x, w, m, s) * (reference.angle(x, w) > math.acos(1 - 1e-5))[:, None],
+            *CLIP,
+        ),
+        Mistake(
+            "0/0 at θ = 0",
+            lambda x, w, m, s: np.where((reference.sine(x, w) == 0)[:, None], np.nan, _by_hand(x, w, m, s)),
+            "At θ = 0 there is no direction towards w: dividing by a sine of 0 gives NaN.",
+            "Where the sine is 0, take the gradient as 0, and choose the divisor before you divide.",
+        ),
+    ],
+)
+def arcface_gradient(rng):
+    def case(what, theta, dim, margin, scale, dtype="float32", tol=1e-4, size=None):
+        found = pair(what, theta, dim, rng, dtype)
+        return found._replace(args=(*found.args, margin, scale), tol=tol, size=size or scale)
+
+    aligned = case("x along w", (0.5, 1.0, 0.3), 2, 0.5, 30.0, "float64")
+    aligned.args[0][1] = 2 * aligned.args[1][1]
+    return [
+        Part(
+            "ordinary angles",
+            [
+                case("ordinary angles, in float64", (0.2, 0.8, 1.5, 2.2), 4, 0.5, 30.0, "float64", 1e-6),
+                case("ordinary angles, in float32", (0.2, 0.8, 1.5, 2.2), 8, 0.3, 64.0),
+            ],
+        ),
+        Part(
+            "tiny angles",
+            [
+                case("tiny angles, in float32", (4e-3, 2e-3, 1e-3, 1e-3, 5e-4, 1e-4), 2, 0.5, 64.0, tol=5e-3),
+                case("tiny angles, in float64", (1e-3, 1e-5, 1e-6), 3, 0.5, 64.0, "float64", 1e-5),
+            ],
+            likely=ACOS,
+        ),
+        Part("θ = 0", [aligned._replace(rows=("θ = 0.5", "θ = 0", "θ = 0.3"))]),
+        Part("past π", [case("θ + m past π", (2.8, 3.0, 1.0), 3, 0.5, 30.0)]),
+    ]
+
+
+# ---- NormFace
+
+
+def _norm_head(x, w, scale):
+    return reference.logits(x, w, scale=scale)
+
+
+def _sized(by_x=1.0, by_w=1.0):
+    """NormFace's cosines times powers of the lengths, and no scale."""
+
+    def form(x, w, scale):
+        return reference.norm(x)[:, None] ** by_x * reference.norm(w) ** by_w * _norm_head(x, w, 1.0)
+
+    return form
+
+
+@task(
+    "x (B, d); w (C, d); scale",
+    _norm_head,
+    [
+        Mistake(
+            "scale forgotten",
+            _sized(0, 0),
+            "Scale forgotten: your logits are cosines, between -1 and 1.",
+            "Multiply by the scale at the end.",
+        ),
+        Mistake(
+            "x is not normalised",
+            lambda x, w, s: s * _sized(1, 0)(x, w, s),
+            "Your logits grow with ‖x‖: the embedding is not normalised.",
+            "Divide each row of x and of w by its length, then multiply.",
+        ),
+        Mistake(
+            "w is not normalised",
+            lambda x, w, s: s * _sized(0, 1)(x, w, s),
+            "Your logits grow with ‖w‖: the class directions are not normalised. A loop that binds a new "
+            "array to a name changes nothing.",
+            "Divide each row of x and of w by its length, then multiply.",
+        ),
+        Mistake(
+            "‖x‖ for the scale",
+            _sized(1, 0),
+            "‖x‖ stands where the scale should.",
+            "Normalise both, and multiply by the scale.",
+        ),
+        Mistake(
+            "neither is normalised",
+            lambda x, w, s: s * _sized(1, 1)(x, w, s),
+            "Your logits grow with ‖x‖ and ‖w‖: nothing is normalised.",
+            "Divide each row of x and of w by its length, then multiply.",
+        ),
+        Mistake(
+            "the plain head",
+            _sized(1, 1),
+            "This is plain softmax's x·wᵀ: neither normalised nor scaled.",
+            "Divide each row of x and of w by its length, multiply, and scale.",
+        ),
+        Mistake(
+            "a bias",
+            lambda x, w, s: _norm_head(x, w, s) + 1.0,
+            "All your logits are off by the same number: a bias? NormFace has none.",
+            "Leave the bias out.",
+        ),
+        Mistake(
+            "normalised along the batch",
+            lambda x, w, s: s * (x / np.linalg.norm(x, axis=0)) @ (w / np.linalg.norm(w, axis=0)).T,
+            "Normalised along the batch: axis 0 runs over examples, and a vector is a row.",
+            "Take lengths along the last axis.",
+        ),
+        Mistake(
+            "x normalised along the batch",
+            lambda x, w, s: s * (x / np.linalg.norm(x, axis=0)) @ reference.unit(w).T,
+            "x is normalised along the batch: axis 0 runs over examples, and a vector is a row.",
+            "Take lengths along the last axis.",
+        ),
+        Mistake(
+            "probabilities for logits",
+            _softmax(_norm_head),
+            "Each row sums to 1: softmax has been taken already. Logits are what comes before it.",
+            "Leave softmax to the loss, which takes it together with the logarithm.",
+        ),
+    ],
+)
+def normface(rng):
+    def case(what, n, classes, dim, scale, dtype="float32"):
+        x, w = stretched(directions(n, dim, rng), rng), stretched(directions(classes, dim, rng), rng)
+        return Case(what, (x.astype(dtype), w.astype(dtype), scale), size=scale)
+
+    one = case("a batch of one", 1, 5, 2, 10.0)
+    zero = case("a zero vector in the batch", 4, 3, 2, 30.0)
+    zero.args[0][2] = 0
+    return [
+        Part(
+            "ordinary vectors",
+            [
+                case("ordinary vectors, in float64", 6, 4, 3, 30.0, "float64"),
+                case("in float32", 5, 10, 2, 64.0),
+            ],
+        ),
+        Part("a batch of one", [one, case("one class", 3, 1, 2, 16.0)]),
+        Part(
+            "the zero vector",
+            [zero],
+            likely=Mistake(
+                "no guard at zero",
+                None,
+                "0/0 at the zero vector is NaN, and one NaN makes the whole batch NaN.",
+                "The zero vector stays zero, and its logits are 0.",
+            ),
+        ),
+    ]
