@@ -163,7 +163,7 @@ class _Head(keras.layers.Layer, abc.ABC):
 
     @abc.abstractmethod
     def linear(self, embeddings):
-        """(q, b): without a margin logit_j = q·v_j + b_j, v = ŵ, or w in `Softmax`; q (B, d), b (C,) or None."""
+        """q (B, d) and b (C,): logit_j = q·ŵ_j, or in `Softmax` q·w_j + b_j, without a margin."""
 
     @abc.abstractmethod
     def margins(self):
@@ -283,7 +283,8 @@ class Softmax(_Head):
         return logits + ops.take(self.bias, labels) if self.use_bias else logits
 
     def linear(self, embeddings):
-        return embeddings, (self.bias if self.use_bias else None)
+        bias = self.bias.value if self.use_bias else ops.zeros((self.num_classes,), embeddings.dtype)
+        return embeddings, ops.convert_to_tensor(bias)
 
     def get_config(self):
         return super().get_config() | {"use_bias": self.use_bias}
@@ -299,7 +300,7 @@ class _CosineHead(_Head):
         self.scale = scale
 
     def _logits(self, embeddings, labels):
-        logits = geometry.cosine_table(embeddings, ops.convert_to_tensor(self.class_directions))
+        logits = geometry.cosine_table(embeddings, self.class_directions)
         if labels is not None:
             place = ops.stack([ops.arange(ops.shape(labels)[0], dtype=labels.dtype), labels], axis=-1)
             logits = ops.scatter_update(logits, place, self._psi(embeddings, labels))
@@ -309,7 +310,8 @@ class _CosineHead(_Head):
         return self._scales(embeddings) * self._psi(embeddings, labels)
 
     def linear(self, embeddings):
-        return self._scales(embeddings)[..., None] * geometry.unit(embeddings), None
+        q = self._scales(embeddings)[..., None] * geometry.unit(embeddings)
+        return q, ops.zeros((self.num_classes,), q.dtype)
 
     def _psi(self, embeddings, labels):
         m1, m2, m3 = self.margins()
