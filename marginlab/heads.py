@@ -260,6 +260,8 @@ class Softmax(_Head):
             integers of shape (B,) in [0, C), embeddings not of shape (B, d).
     """
 
+    bias_initializer = keras.initializers.Zeros()
+
     def __init__(self, num_classes, *, use_bias=True, **kwargs):
         super().__init__(num_classes, **kwargs)
         self.use_bias = bool(use_bias)
@@ -268,7 +270,7 @@ class Softmax(_Head):
         super().build(embeddings_shape)
         if self.use_bias:
             self.bias = self.add_weight(
-                shape=(self.num_classes,), initializer="zeros", autocast=False, name="bias"
+                shape=(self.num_classes,), initializer=self.bias_initializer, autocast=False, name="bias"
             )
 
     def margins(self):

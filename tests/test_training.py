@@ -72,6 +72,34 @@ def test_same_seed_same_frames(trainer, result):
     assert not same(trainer.retrain(margin=0.3, scale=30.0, seed=1).frames, result.frames)
 
 
+def test_softmax_starts_anew_too():
+    """Its bias is a weight that the other heads do not have."""
+    trainer = Trainer("softmax", seed=0)
+    first = trainer.retrain().frames
+    assert same(trainer.retrain().frames, first)
+    assert same(Trainer("softmax", seed=0).retrain().frames, first)
+
+
+def test_some_digits_only():
+    trainer = Trainer("cosface", digits=(7, 1, 9))
+    result = trainer.retrain()
+    _, (_, labels) = load_mnist()
+    directions = result.frames[-1].class_directions
+    assert directions.shape == (3, 2)
+    known = np.isin(labels, (7, 1, 9))
+    right = np.array([7, 1, 9])[(result.test_embeddings @ directions.T).argmax(1)] == labels
+    assert result.test_accuracy == pytest.approx(right[known].mean(), abs=1e-3)
+    assert result.test_accuracy > 0.95
+    assert len(result.test_embeddings) == 10_000
+    assert trainer.steps == math.ceil(5 * 18_956 / 120)  # 6,265 sevens, 6,742 ones, 5,949 nines
+
+
+@pytest.mark.parametrize("digits", [(1,), (1, 1), (0, 10), ()])
+def test_digits_are_checked(digits):
+    with pytest.raises(ValueError, match=r"digits must be two or more different ones of 0 to 9, got \["):
+        Trainer("arcface", digits=digits)
+
+
 def test_defaults_do_not_carry_over(trainer, result):
     trainer.retrain(margin=0.7, scale=8.0)
     again = trainer.retrain()

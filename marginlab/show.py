@@ -1,0 +1,39 @@
+"""What the lessons show: the package's own source, and tables, as Markdown.
+
+In Markdown a page can colour, copy and search them, and print them on paper.
+"""
+
+import inspect
+import textwrap
+
+import numpy as np
+
+
+class Markdown(str):
+    """Text that a notebook shows as Markdown."""
+
+    def _repr_markdown_(self):
+        return str(self)
+
+
+def code(*objects):
+    """The source of functions, methods or classes, as it stands in the package."""
+    sources = [textwrap.dedent(inspect.getsource(each)).rstrip() for each in objects]
+    return Markdown("```python\n" + "\n\n\n".join(sources) + "\n```")
+
+
+def table(columns):
+    """A table from ``{heading: values}``. Floats are shown to four digits, all else by `str`.
+
+    Raises:
+        ValueError: where two columns differ in length.
+    """
+    cells = [[_cell(value) for value in values] for values in columns.values()]
+    rows = [list(columns), ["---:"] * len(columns), *map(list, zip(*cells, strict=True))]
+    return Markdown("\n".join("| " + " | ".join(row) + " |" for row in rows))
+
+
+def _cell(value):
+    if isinstance(value, float | np.floating):
+        value = f"{value:.4g}"
+    return str(value).replace("|", r"\|")
