@@ -38,11 +38,11 @@ def cross_entropy(head, embeddings, labels, *, label_smoothing=0.0, block_size=2
     if not head.built:
         head.build(embeddings.shape)
     embeddings, labels = head.checked_inputs(embeddings, labels)
-    w = ops.convert_to_tensor(head.class_directions.value)
+    w = ops.convert_to_tensor(head.class_directions)
     q, b = head.linear(embeddings)
     target = head.target(embeddings, labels)
     cosine = not isinstance(head, heads.Softmax)
-    others = _others(q, w, b, labels, cosine, block_size)
+    others = _others(q, w, b, labels, cosine=cosine, block_size=int(block_size))
     losses = ops.softplus(others - target)
     if label_smoothing:
         rows = geometry.unit(w) if cosine else w
@@ -98,17 +98,28 @@ def _check(label_smoothing, block_size):
         raise ValueError(f"block_size must be a whole number of at least 1, got {block_size!r}")
 
 
-def _in_place(fn):
-    """TensorFlow copies a whole tensor to change a part of it, except under XLA."""
-    if keras.backend.backend() != "tensorflow":
+def _compiled(fn):
+    """fn as one program: TensorFlow copies a whole tensor to change a part of it, except under XLA."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return jax.jit(fn, static_argnames=("cosine", "block_size"))
+    if backend == "torch":
         return fn
     import tensorflow as tf
 
-    return tf.function(fn, jit_compile=True, autograph=False)
+    program = tf.function(fn, jit_compile=True, autograph=False)
+
+    def run(q, w, b, labels, **settings):
+        # As tensors: variables would be bound to the program, and the next model's refused.
+        return program(*map(tf.convert_to_tensor, (q, w, b, labels)), **settings)
+
+    return run
 
 
-@_in_place
-def _others(q, w, b, labels, cosine, block_size):
+@_compiled
+def _others(q, w, b, labels, *, cosine, block_size):
     """log Σ_{j≠y} exp(q·v_j + b_j), ``(B, d), (C, d), (C,), (B,) -> (B,)``; v is ŵ if cosine, else w."""
     classes, dim = w.shape
     size = min(block_size, classes)
