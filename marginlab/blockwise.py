@@ -38,17 +38,15 @@ def cross_entropy(head, embeddings, labels, *, label_smoothing=0.0, block_size=2
     if not head.built:
         head.build(embeddings.shape)
     embeddings, labels = head.checked_inputs(embeddings, labels)
-    w = ops.convert_to_tensor(head.class_directions)
     q, b = head.linear(embeddings)
-    target = head.target(embeddings, labels)
+    # Keras hands a variable back as it is where TensorFlow wants a tensor; reshaping reads it.
+    w, b = (ops.reshape(v, v.shape) for v in (head.class_directions, b))
     cosine = not isinstance(head, heads.Softmax)
-    others = _others(q, w, b, labels, cosine=cosine, block_size=int(block_size))
+    others, total = _others(q, w, b, labels, cosine=cosine, block_size=int(block_size))
+    target = head.target(embeddings, labels)
     losses = ops.softplus(others - target)
     if label_smoothing:
-        rows = geometry.unit(w) if cosine else w
-        total = ops.matmul(q, ops.sum(rows, axis=0)) + ops.sum(b)
-        plain = ops.sum(q * ops.take(rows, labels, axis=0), axis=-1) + ops.take(b, labels)
-        losses = losses + label_smoothing * (target - (total - plain + target) / head.num_classes)
+        losses = losses + label_smoothing * (target - (total + target) / head.num_classes)
     return losses
 
 
@@ -98,6 +96,33 @@ def _check(label_smoothing, block_size):
         raise ValueError(f"block_size must be a whole number of at least 1, got {block_size!r}")
 
 
+def _others(q, w, b, labels, **settings):
+    """log Σ_{j≠y} exp(logit_j) and Σ_{j≠y} logit_j, both (B,); logit_j = q·v_j + b_j, v is ŵ if cosine, else w."""
+
+    @ops.custom_gradient
+    def run(q, w, b, labels):
+        # Stopped, or TensorFlow would keep every block for a backward pass of its own.
+        inputs = [ops.stop_gradient(v) for v in (q, w, b, labels)]
+        others, total, inverse = _sums(*inputs, **settings)
+
+        def grad(*args, upstream=None):
+            gradients = _gradients(*inputs, others, inverse, *(upstream or args), **settings)
+            return *gradients, _no_gradient(labels)
+
+        return (others, total), grad
+
+    return run(q, w, b, labels)
+
+
+def _no_gradient(labels):
+    """What stands for the gradient of integers."""
+    if keras.backend.backend() != "jax":
+        return None
+    import jax
+
+    return np.zeros(labels.shape, jax.dtypes.float0)
+
+
 def _compiled(fn):
     """fn as one program: TensorFlow copies a whole tensor to change a part of it, except under XLA."""
     backend = keras.backend.backend()
@@ -109,72 +134,74 @@ def _compiled(fn):
         return fn
     import tensorflow as tf
 
-    program = tf.function(fn, jit_compile=True, autograph=False)
+    return tf.function(fn, jit_compile=True, autograph=False)
 
-    def run(q, w, b, labels, **settings):
-        # As tensors: variables would be bound to the program, and the next model's refused.
-        return program(*map(tf.convert_to_tensor, (q, w, b, labels)), **settings)
 
-    return run
+def _blocks(classes, block_size):
+    """How many blocks, and of how many classes."""
+    size = min(block_size, classes)
+    return -(-classes // size), size
+
+
+def _block(i, q, w, b, labels, inverse, size):
+    """First class, rows (size, d), 1/‖row‖ (size,), which classes count (B, size), and logits (B, size)."""
+    classes, dim = w.shape
+    # The last block starts early enough to be whole, and skips what the one before had.
+    start = ops.minimum(i * size, classes - size)
+    rows = ops.slice(w, (start, 0), (size, dim))
+    inverse, b = (ops.slice(v, (start,), (size,)) for v in (inverse, b))
+    logits = ops.matmul(q, ops.transpose(rows)) * inverse + b
+    column = start + ops.arange(size, dtype="int32")
+    counts = (column != ops.cast(labels, "int32")[:, None]) & (column >= i * size)
+    return start, rows, inverse, counts, logits
 
 
 @_compiled
-def _others(q, w, b, labels, *, cosine, block_size):
-    """log Σ_{j≠y} exp(q·v_j + b_j), ``(B, d), (C, d), (C,), (B,) -> (B,)``; v is ŵ if cosine, else w."""
-    classes, dim = w.shape
-    size = min(block_size, classes)
-    count = -(-classes // size)
+def _sums(q, w, b, labels, *, cosine, block_size):
+    """As `_others`; and (C,) what to multiply q·w with: 1/‖w‖ (0 for the zero vector) if cosine, else 1."""
+    count, size = _blocks(w.shape[0], block_size)
+    inverse = ops.ones_like(b)
+    if cosine:
+        length = geometry.norm(w)
+        inverse = ops.where(length == 0, 0.0, 1 / length)
 
-    def block(i, q, w, b):
-        """First class, rows, what multiplies q, and logits (B, size), of which those to skip are -∞."""
-        first = i * size
-        # The last block starts early enough to be whole, and skips what the one before had.
-        start = ops.minimum(first, classes - size)
-        rows = ops.slice(w, (start, 0), (size, dim))
-        vectors = geometry.unit(rows) if cosine else rows
-        logits = ops.matmul(q, ops.transpose(vectors)) + ops.slice(b, (start,), (size,))
-        column = start + ops.arange(size, dtype="int32")
-        skip = (column == ops.cast(labels, "int32")[:, None]) | (column < first)
-        return start, rows, vectors, ops.where(skip, -np.inf, logits)
+    def step(i, state):
+        top, share, total = state
+        *_, counts, logits = _block(i, q, w, b, labels, inverse, size)
+        new = ops.maximum(top, ops.max(ops.where(counts, logits, -np.inf), axis=-1))
+        part = ops.sum(ops.where(counts, ops.exp(logits - new[:, None]), 0.0), axis=-1)
+        return (
+            new,
+            share * ops.exp(top - new) + part,
+            total + ops.sum(ops.where(counts, logits, 0.0), axis=-1),
+        )
 
-    @ops.custom_gradient
-    def run(q, w, b):
-        def forward(i, state):
-            top, total = state
-            logits = block(i, q, w, b)[-1]
-            new = ops.maximum(top, ops.max(logits, axis=-1))
-            part = ops.sum(ops.exp(logits - new[:, None]), axis=-1)
-            return new, total * ops.exp(top - new) + part
+    zero = ops.zeros_like(q[:, 0])
+    # Finite, for -∞ less -∞ is NaN where a first block skips all it has.
+    low = ops.full_like(zero, float(np.finfo("float32").min) / 2)
+    top, share, total = ops.fori_loop(0, count, step, (low, zero, zero))
+    return top + ops.log(share), total, inverse
 
-        # Finite, for -∞ less -∞ is NaN where a first block skips all it has.
-        low = ops.full_like(q[:, 0], float(np.finfo("float32").min) / 2)
-        top, total = ops.fori_loop(0, count, forward, (low, ops.zeros_like(low)))
-        others = top + ops.log(total)
 
-        def grad(*args, upstream=None):
-            g = args[0] if upstream is None else upstream
+@_compiled
+def _gradients(q, w, b, labels, others, inverse, g_others, g_total, *, cosine, block_size):
+    """In q, w and b, from the gradients (B,) in both sums."""
+    count, size = _blocks(w.shape[0], block_size)
 
-            def backward(i, state):
-                dq, dw, db = state
-                start, rows, vectors, logits = block(i, q, w, b)
-                p = ops.exp(logits - others[:, None]) * g[:, None]
-                dv = ops.matmul(ops.transpose(p), q)
-                if cosine:  # what `geometry.unit` would hand back
-                    along = ops.sum(vectors * dv, axis=-1, keepdims=True)
-                    length = geometry.norm(rows)[:, None]
-                    dv = ops.where(length == 0, 0.0, (dv - vectors * along) / length)
-                dv = dv + ops.slice(dw, (start, 0), (size, dim))
-                dbias = ops.sum(p, axis=0) + ops.slice(db, (start,), (size,))
-                return (
-                    dq + ops.matmul(p, vectors),
-                    ops.slice_update(dw, (start, 0), dv),
-                    ops.slice_update(db, (start,), dbias),
-                )
+    def step(i, state):
+        dq, dw, db = state
+        start, rows, inv, counts, logits = _block(i, q, w, b, labels, inverse, size)
+        p = ops.exp(logits - others[:, None]) * g_others[:, None] + g_total[:, None]
+        p = ops.where(counts, p, 0.0)
+        dv = ops.matmul(ops.transpose(p), q) * inv[:, None]
+        dbias = ops.sum(p, axis=0)
+        if cosine:  # less its part along ŵ; a cosine head has no b, so q·ŵ is the logit
+            along = ops.sum(p * logits, axis=0)
+            dv = dv - (rows * inv[:, None]) * (along * inv)[:, None]
+        return (
+            dq + ops.matmul(p * inv, rows),
+            ops.slice_update(dw, (start, 0), dv + ops.slice(dw, (start, 0), rows.shape)),
+            ops.slice_update(db, (start,), dbias + ops.slice(db, (start,), (size,))),
+        )
 
-            return ops.fori_loop(
-                0, count, backward, (ops.zeros_like(q), ops.zeros_like(w), ops.zeros_like(b))
-            )
-
-        return others, grad
-
-    return run(q, w, b)
+    return ops.fori_loop(0, count, step, (ops.zeros_like(q), ops.zeros_like(w), ops.zeros_like(b)))

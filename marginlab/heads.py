@@ -285,8 +285,7 @@ class Softmax(_Head):
         return logits + ops.take(self.bias, labels) if self.use_bias else logits
 
     def linear(self, embeddings):
-        bias = self.bias if self.use_bias else ops.zeros((self.num_classes,), embeddings.dtype)
-        return embeddings, ops.convert_to_tensor(bias)
+        return embeddings, (self.bias if self.use_bias else ops.zeros((self.num_classes,), embeddings.dtype))
 
     def get_config(self):
         return super().get_config() | {"use_bias": self.use_bias}
