@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from marginlab import geometry
+from marginlab.blockwise import BlockwiseCrossentropy
 
 
 @keras.saving.register_keras_serializable("marginlab")
@@ -55,6 +56,8 @@ class MarginClassifier(keras.Model):
     def compile(self, optimizer="adam", loss=None, metrics=None, **kwargs):
         """As `keras.Model.compile`; the loss is cross-entropy from logits unless given.
 
+        For very many classes give `marginlab.blockwise.BlockwiseCrossentropy`.
+
         Raises:
             ValueError: for a cross-entropy that takes its input for
                 probabilities, which logits are not.
@@ -69,7 +72,9 @@ class MarginClassifier(keras.Model):
             takes_logits = False
         if takes_logits is False:
             raise ValueError(f"loss must take logits: give it from_logits=True, got {loss}")
-        super().compile(optimizer, loss, metrics=["accuracy"] if metrics is None else metrics, **kwargs)
+        if metrics is None:
+            metrics = [] if isinstance(loss, BlockwiseCrossentropy) else ["accuracy"]
+        super().compile(optimizer, loss, metrics=metrics, **kwargs)
 
     def compile_from_config(self, config):
         # Keras does not call an overridden `compile` by itself when it loads a model.
@@ -83,8 +88,11 @@ class MarginClassifier(keras.Model):
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         y, valid = self.head.checked(y, y_pred.shape[0])
         if training and embeddings is not None:
-            y_pred = self.head(embeddings, y)
-        y_pred = ops.where(valid[:, None], y_pred, math.nan)
+            if isinstance(self.loss, BlockwiseCrossentropy):
+                y_pred = self.loss.examples(self.head, embeddings, y)
+            else:
+                y_pred = self.head(embeddings, y)
+        y_pred = ops.where(valid if len(y_pred.shape) == 1 else valid[:, None], y_pred, math.nan)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def embed(self, inputs, batch_size=1000):

@@ -28,6 +28,16 @@ def _scaled(x):
     return size, ops.where(nonzero, x / size, 0.0), nonzero
 
 
+def _root(scaled, nonzero):
+    """Length of what `_scaled` gives, ``(..., d) -> (..., 1)``; 1 for the zero vector."""
+    # Naive form: where(nonzero, sqrt(squares), 1). At the zero vector the root's
+    # derivative is 1/0, and 1/0 times 0 is NaN, even in the branch that `where`
+    # does not take (tensorflow#38349). Cure: the `where` inside, so that the root
+    # never sees 0.
+    squares = ops.sum(scaled * scaled, axis=-1, keepdims=True)
+    return ops.sqrt(ops.where(nonzero, squares, 1.0))
+
+
 def norm(x):
     """Length of each vector, ``(..., d) -> (...)``; its gradient at zero is 0.
 
@@ -35,12 +45,7 @@ def norm(x):
     as well as those of length 1, in float32 too.
     """
     size, scaled, nonzero = _scaled(x)
-    squares = ops.sum(scaled * scaled, axis=-1, keepdims=True)
-    # Naive form: where(nonzero, sqrt(squares), 0). At the zero vector the root's
-    # derivative is 1/0, and 1/0 times 0 is NaN, even in the branch that `where`
-    # does not take (tensorflow#38349). Cure: two `where`s: the root never sees 0.
-    root = ops.sqrt(ops.where(nonzero, squares, 1.0))
-    return ops.squeeze(size * ops.where(nonzero, root, 0.0), axis=-1)
+    return ops.squeeze(size * ops.where(nonzero, _root(scaled, nonzero), 0.0), axis=-1)
 
 
 def unit(x):
@@ -50,13 +55,26 @@ def unit(x):
     cosine with everything is 0 and its angle π/2.
     """
     _, scaled, nonzero = _scaled(x)
-    squares = ops.sum(scaled * scaled, axis=-1, keepdims=True)
-    return scaled / ops.sqrt(ops.where(nonzero, squares, 1.0))
+    return scaled / _root(scaled, nonzero)
 
 
 def cosine(x, w):
     """Cosine of the angle between x and w, ``(..., d), (..., d) -> (...)``."""
     return _cosine(unit(x), unit(w))
+
+
+def cosine_table(x, w):
+    """Cosine of every x with every w, ``(B, d), (C, d) -> (B, C)``, by one matrix product.
+
+    The products are divided by ‖w‖, and not w itself: where classes are many,
+    a copy ŵ (C, d) and its gradient would be most of the work beside the product.
+    """
+    size, scaled, nonzero = _scaled(w)
+    # A zero row gives 0, and its gradient is 0 too: anything over infinity is 0.
+    size = ops.where(nonzero, size, math.inf)
+    # Two divisions, for 1/‖w‖² of a single one's gradient leaves float32's range at 1e±20.
+    size, root = (ops.transpose(v) for v in (size, _root(scaled, nonzero)))
+    return ops.matmul(unit(x), ops.transpose(w)) / size / root
 
 
 def sine(x, w):

@@ -140,6 +140,10 @@ class _Head(keras.layers.Layer, abc.ABC):
         return super().__call__(embeddings, labels, **kwargs)
 
     def call(self, embeddings, labels=None):
+        return self._logits(*self.checked_inputs(embeddings, labels))
+
+    def checked_inputs(self, embeddings, labels=None):
+        """Embeddings (B, d) in the head's type, NaN where the label was not valid, and valid labels (B,)."""
         embeddings = lift(ops.convert_to_tensor(embeddings), self.compute_dtype)
         dim = self.class_directions.shape[1]
         if len(embeddings.shape) != 2 or embeddings.shape[1] not in (dim, None):
@@ -147,11 +151,19 @@ class _Head(keras.layers.Layer, abc.ABC):
         if labels is not None:
             labels, valid = self.checked(labels, embeddings.shape[0])
             embeddings = ops.where(valid[:, None], embeddings, math.nan)
-        return self._logits(embeddings, labels)
+        return embeddings, labels
 
     @abc.abstractmethod
     def _logits(self, embeddings, labels):
         """Logits (B, C) of embeddings (B, d); labels (B,) are valid, or None for no margin."""
+
+    @abc.abstractmethod
+    def target(self, embeddings, labels):
+        """The logit (B,) of the true class, with the margin; embeddings (B, d), labels (B,) valid."""
+
+    @abc.abstractmethod
+    def linear(self, embeddings):
+        """q (B, d) and b (C,): logit_j = q·ŵ_j, or in `Softmax` q·w_j + b_j, without a margin."""
 
     @abc.abstractmethod
     def margins(self):
@@ -268,6 +280,13 @@ class Softmax(_Head):
         logits = ops.matmul(embeddings, ops.transpose(self.class_directions))
         return logits + self.bias if self.use_bias else logits
 
+    def target(self, embeddings, labels):
+        logits = ops.sum(embeddings * ops.take(self.class_directions, labels, axis=0), axis=-1)
+        return logits + ops.take(self.bias, labels) if self.use_bias else logits
+
+    def linear(self, embeddings):
+        return embeddings, (self.bias if self.use_bias else ops.zeros((self.num_classes,), embeddings.dtype))
+
     def get_config(self):
         return super().get_config() | {"use_bias": self.use_bias}
 
@@ -282,16 +301,28 @@ class _CosineHead(_Head):
         self.scale = scale
 
     def _logits(self, embeddings, labels):
-        x, w = geometry.unit(embeddings), geometry.unit(self.class_directions)
-        logits = ops.matmul(x, ops.transpose(w))
+        logits = geometry.cosine_table(embeddings, self.class_directions)
         if labels is not None:
-            m1, m2, m3 = self.margins()
-            theta = geometry.unit_angle(x, ops.take(w, labels, axis=0))
-            psi = geometry.ucos(m1 * theta + m2) - m3
             place = ops.stack([ops.arange(ops.shape(labels)[0], dtype=labels.dtype), labels], axis=-1)
-            logits = ops.scatter_update(logits, place, psi)
+            logits = ops.scatter_update(logits, place, self._psi(embeddings, labels))
+        return self._scales(embeddings)[..., None] * logits
+
+    def target(self, embeddings, labels):
+        return self._scales(embeddings) * self._psi(embeddings, labels)
+
+    def linear(self, embeddings):
+        q = self._scales(embeddings)[..., None] * geometry.unit(embeddings)
+        return q, ops.zeros((self.num_classes,), q.dtype)
+
+    def _psi(self, embeddings, labels):
+        m1, m2, m3 = self.margins()
+        theta = geometry.angle(embeddings, ops.take(self.class_directions, labels, axis=0))
+        return geometry.ucos(m1 * theta + m2) - m3
+
+    def _scales(self, embeddings):
+        """The scale, or one for each row (B,)."""
         scale = self.state["scale"]
-        return (geometry.norm(embeddings)[:, None] if isinstance(scale, str) else scale) * logits
+        return geometry.norm(embeddings) if isinstance(scale, str) else ops.convert_to_tensor(scale)
 
 
 _SHARED = """

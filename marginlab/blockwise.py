@@ -1,0 +1,207 @@
+r"""Cross-entropy over more classes than memory has room for: the same loss, a block of classes at a time.
+
+Plain cross-entropy holds (B, C) numbers several times over: logits, softmax, and
+their gradients. But with t the true class's logit and ε the label smoothing,
+
+    loss = softplus(o - t) + ε·(t - mean_j logit_j),    o = log Σ_{j≠y} exp(logit_j),
+
+and o can be summed block by block, with the largest logit so far taken out. Its
+gradient, the softmax, is known once o is: each block's logits are made again, used
+and forgotten. That is one matrix product more than plain, four for three, and
+(B, block_size) numbers in place of (B, C). t goes by the head's own route.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from marginlab import geometry, heads
+
+
+def cross_entropy(head, embeddings, labels, *, label_smoothing=0.0, block_size=2048):
+    """Cross-entropy of each example with the head's margin, ``(B, d), (B,) -> (B,)``.
+
+    Equal, with its gradients, to that of ``head(embeddings, labels)``, which is
+    never made: no array has B×C numbers, forward or backward.
+
+    Args:
+        head: one of `marginlab.heads`, C classes.
+        embeddings: ``(B, d)``.
+        labels: ``(B,)``, integers in [0, C).
+        label_smoothing: ε in [0, 1]: the target is 1 - ε at the label, and ε/C everywhere.
+        block_size: how many classes are held at once.
+
+    Raises:
+        TypeError, ValueError: as the head does, and for ε or block_size out of range.
+    """
+    _check(label_smoothing, block_size)
+    if not head.built:
+        head.build(embeddings.shape)
+    embeddings, labels = head.checked_inputs(embeddings, labels)
+    q, b = head.linear(embeddings)
+    # Keras hands a variable back as it is where TensorFlow wants a tensor; reshaping reads it.
+    w, b = (ops.reshape(v, v.shape) for v in (head.class_directions, b))
+    cosine = not isinstance(head, heads.Softmax)
+    others, total = _others(q, w, b, labels, cosine=cosine, block_size=int(block_size))
+    target = head.target(embeddings, labels)
+    losses = ops.softplus(others - target)
+    if label_smoothing:
+        losses = losses + label_smoothing * (target - (total + target) / head.num_classes)
+    return losses
+
+
+@keras.saving.register_keras_serializable("marginlab")
+class BlockwiseCrossentropy(keras.losses.Loss):
+    """`cross_entropy` as the loss of a `MarginClassifier`, for very many classes.
+
+    model.compile("adam", loss=BlockwiseCrossentropy())
+
+    Training then holds no logits. A metric that is asked for, accuracy too, does
+    need them, so none is the default; `predict` and `evaluate` give logits (B, C).
+
+    Args:
+        label_smoothing, block_size: as in `cross_entropy`.
+        reduction, name, dtype: as in every Keras loss.
+    """
+
+    def __init__(self, label_smoothing=0.0, block_size=2048, name="blockwise_crossentropy", **kwargs):
+        _check(label_smoothing, block_size)
+        super().__init__(name=name, **kwargs)
+        self.label_smoothing, self.block_size = label_smoothing, block_size
+
+    def examples(self, head, embeddings, labels):
+        """The loss of each example ``(B,)``."""
+        settings = {"label_smoothing": self.label_smoothing, "block_size": self.block_size}
+        return cross_entropy(head, embeddings, labels, **settings)
+
+    def call(self, y_true, y_pred):
+        """y_pred: logits ``(B, C)``, in evaluation; or the `examples`, in training."""
+        if len(y_pred.shape) == 1:
+            return y_pred
+        plain = ops.sparse_categorical_crossentropy(ops.cast(y_true, "int32"), y_pred, from_logits=True)
+        if not self.label_smoothing:
+            return plain
+        even = ops.logsumexp(y_pred, axis=-1) - ops.mean(y_pred, axis=-1)
+        return (1 - self.label_smoothing) * plain + self.label_smoothing * even
+
+    def get_config(self):
+        settings = {"label_smoothing": self.label_smoothing, "block_size": self.block_size}
+        return super().get_config() | settings
+
+
+def _check(label_smoothing, block_size):
+    heads.check_number("label_smoothing", label_smoothing, 0, 1, "a number in [0, 1]")
+    heads.check_number("block_size", block_size, 1, float("inf"), "a whole number of at least 1")
+    if block_size != int(block_size):
+        raise ValueError(f"block_size must be a whole number of at least 1, got {block_size!r}")
+
+
+def _others(q, w, b, labels, **settings):
+    """log Σ_{j≠y} exp(logit_j) and Σ_{j≠y} logit_j, both (B,); logit_j = q·v_j + b_j, v is ŵ if cosine, else w."""
+
+    @ops.custom_gradient
+    def run(q, w, b, labels):
+        # Stopped, or TensorFlow would keep every block for a backward pass of its own.
+        inputs = [ops.stop_gradient(v) for v in (q, w, b, labels)]
+        others, total, inverse = _sums(*inputs, **settings)
+
+        def grad(*args, upstream=None):
+            gradients = _gradients(*inputs, others, inverse, *(upstream or args), **settings)
+            return *gradients, _no_gradient(labels)
+
+        return (others, total), grad
+
+    return run(q, w, b, labels)
+
+
+def _no_gradient(labels):
+    """What stands for the gradient of integers."""
+    if keras.backend.backend() != "jax":
+        return None
+    import jax
+
+    return np.zeros(labels.shape, jax.dtypes.float0)
+
+
+def _compiled(fn):
+    """fn as one program: TensorFlow copies a whole tensor to change a part of it, except under XLA."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return jax.jit(fn, static_argnames=("cosine", "block_size"))
+    if backend == "torch":
+        return fn
+    import tensorflow as tf
+
+    return tf.function(fn, jit_compile=True, autograph=False)
+
+
+def _blocks(classes, block_size):
+    """How many blocks, and of how many classes."""
+    size = min(block_size, classes)
+    return -(-classes // size), size
+
+
+def _block(i, q, w, b, labels, inverse, size):
+    """First class, rows (size, d), 1/‖row‖ (size,), which classes count (B, size), and logits (B, size)."""
+    classes, dim = w.shape
+    # The last block starts early enough to be whole, and skips what the one before had.
+    start = ops.minimum(i * size, classes - size)
+    rows = ops.slice(w, (start, 0), (size, dim))
+    inverse, b = (ops.slice(v, (start,), (size,)) for v in (inverse, b))
+    logits = ops.matmul(q, ops.transpose(rows)) * inverse + b
+    column = start + ops.arange(size, dtype="int32")
+    counts = (column != ops.cast(labels, "int32")[:, None]) & (column >= i * size)
+    return start, rows, inverse, counts, logits
+
+
+@_compiled
+def _sums(q, w, b, labels, *, cosine, block_size):
+    """As `_others`; and (C,) what to multiply q·w with: 1/‖w‖ (0 for the zero vector) if cosine, else 1."""
+    count, size = _blocks(w.shape[0], block_size)
+    inverse = ops.ones_like(b)
+    if cosine:
+        length = geometry.norm(w)
+        inverse = ops.where(length == 0, 0.0, 1 / length)
+
+    def step(i, state):
+        top, share, total = state
+        *_, counts, logits = _block(i, q, w, b, labels, inverse, size)
+        new = ops.maximum(top, ops.max(ops.where(counts, logits, -np.inf), axis=-1))
+        part = ops.sum(ops.where(counts, ops.exp(logits - new[:, None]), 0.0), axis=-1)
+        return (
+            new,
+            share * ops.exp(top - new) + part,
+            total + ops.sum(ops.where(counts, logits, 0.0), axis=-1),
+        )
+
+    zero = ops.zeros_like(q[:, 0])
+    # Finite, for -∞ less -∞ is NaN where a first block skips all it has.
+    low = ops.full_like(zero, float(np.finfo("float32").min) / 2)
+    top, share, total = ops.fori_loop(0, count, step, (low, zero, zero))
+    return top + ops.log(share), total, inverse
+
+
+@_compiled
+def _gradients(q, w, b, labels, others, inverse, g_others, g_total, *, cosine, block_size):
+    """In q, w and b, from the gradients (B,) in both sums."""
+    count, size = _blocks(w.shape[0], block_size)
+
+    def step(i, state):
+        dq, dw, db = state
+        start, rows, inv, counts, logits = _block(i, q, w, b, labels, inverse, size)
+        p = ops.exp(logits - others[:, None]) * g_others[:, None] + g_total[:, None]
+        p = ops.where(counts, p, 0.0)
+        dv = ops.matmul(ops.transpose(p), q) * inv[:, None]
+        dbias = ops.sum(p, axis=0)
+        if cosine:  # less its part along ŵ; a cosine head has no b, so q·ŵ is the logit
+            along = ops.sum(p * logits, axis=0)
+            dv = dv - (rows * inv[:, None]) * (along * inv)[:, None]
+        return (
+            dq + ops.matmul(p * inv, rows),
+            ops.slice_update(dw, (start, 0), dv + ops.slice(dw, (start, 0), rows.shape)),
+            ops.slice_update(db, (start,), dbias + ops.slice(db, (start,), (size,))),
+        )
+
+    return ops.fori_loop(0, count, step, (ops.zeros_like(q), ops.zeros_like(w), ops.zeros_like(b)))
