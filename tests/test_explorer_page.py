@@ -162,10 +162,8 @@ def test_a_naive_form_ends_in_nan_and_says_why_and_a_cure_recovers(open_page, si
 def test_nothing_stands_in_the_way_of_who_cannot_see_it(open_page, site, theme, width):
     page = open_page(site / "one.html", color_scheme=theme, viewport={"width": width, "height": 900})
     ground = "background: #121212; color: #ced6dd" if theme == "dark" else ""
-    page.evaluate(
-        "([theme, ground]) => { document.documentElement.dataset.theme = theme; document.body.style = ground }",
-        [theme, ground],
-    )
+    page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+    page.evaluate("ground => { document.body.style = ground }", ground)
     page.locator("summary").click()
     for naive in ("", "acos"):
         if naive:
