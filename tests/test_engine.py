@@ -286,7 +286,8 @@ def test_the_same_weights_and_images_give_the_losses_of_keras(engine, name, reci
     images, labels = images[: STEPS * BATCH], labels[: STEPS * BATCH]
     start, losses = keras_losses(name, images, labels, **RECIPES[recipe])
     in_the_page(engine, images, labels)
-    for kernels in ("fast", "engine.plain"):
+    # The plain loops are the same numbers, slowly: for one head that is enough.
+    for kernels in ("fast", "engine.plain") if name == "arcface" else ("fast",):
         ours = engine.evaluate(
             """([weights, settings, recipe, many, kernels]) => {
                 if (settings.head !== "softmax") weights = [...weights, ...Array(10).fill(0)];  // its bias
