@@ -235,8 +235,8 @@ def in_the_page(engine, images, labels):
 
 
 STEPS, BATCH = 100, 120
-# The first steps of a run as it is, with no margin yet; and a whole short cycle with the margin from the start,
-# at a lower rate, since at the full one training is chaotic, and two roundings part after some forty steps.
+# The first steps of a run as it is, without a margin yet; and a short cycle with the margin from the start.
+# That one at a lower rate: at the full one training is chaotic, and roundings part after some forty steps.
 RECIPES = {
     "as it begins": {"steps": 2500, "rate": 0.02, "anneal": [0.2, 0.7]},
     "with the margin": {"steps": STEPS, "rate": 0.002, "anneal": None},

@@ -24,7 +24,6 @@ html[data-theme="dark"] .mlp input { accent-color: #6db5ff; }
 html[data-theme="dark"] .mlp :is(input, select):focus-visible { outline-color: #6db5ff; }
 .mlp-status { margin: 0 0 10px; max-width: 1040px; font-size: 14px; }
 .mlp-status:empty { display: none; }
-.marginlab-pair { display: grid; gap: 16px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); }
 .marginlab-numbers { margin-top: 10px; }
 @media print { .mlp { display: none; } }
 `;
