@@ -28,8 +28,9 @@ async function inflate(text) {
  */
 export function serve(scope, kernels = plain) {
   const channel = new MessageChannel();
+  channel.port1.start();
   const breath = () => new Promise((done) => {
-    channel.port1.onmessage = done;
+    channel.port1.addEventListener("message", done, { once: true });
     channel.port2.postMessage(0);
   });
   let data;
