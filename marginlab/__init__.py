@@ -12,6 +12,7 @@ _HOMES = {
     "MarginClassifier": "classifier",
     "Trainer": "training",
     "explore": "explorer",
+    "compare": "explorer",
 }
 __all__ = ["budget", "heads", *_HOMES]
 

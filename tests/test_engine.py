@@ -235,8 +235,8 @@ def in_the_page(engine, images, labels):
 
 
 STEPS, BATCH = 100, 120
-# The first steps of a run as it is, with no margin yet, and a whole short cycle with the margin from the start:
-# at a lower rate, since at the full one training is chaotic, and two roundings part after some forty steps.
+# The first steps of a run as it is, without a margin yet; and a short cycle with the margin from the start.
+# That one at a lower rate: at the full one training is chaotic, and roundings part after some forty steps.
 RECIPES = {
     "as it begins": {"steps": 2500, "rate": 0.02, "anneal": [0.2, 0.7]},
     "with the margin": {"steps": STEPS, "rate": 0.002, "anneal": None},
@@ -286,7 +286,8 @@ def test_the_same_weights_and_images_give_the_losses_of_keras(engine, name, reci
     images, labels = images[: STEPS * BATCH], labels[: STEPS * BATCH]
     start, losses = keras_losses(name, images, labels, **RECIPES[recipe])
     in_the_page(engine, images, labels)
-    for kernels in ("fast", "engine.plain"):
+    # The plain loops are the same numbers, slowly: for one head that is enough.
+    for kernels in ("fast", "engine.plain") if name == "arcface" else ("fast",):
         ours = engine.evaluate(
             """([weights, settings, recipe, many, kernels]) => {
                 if (settings.head !== "softmax") weights = [...weights, ...Array(10).fill(0)];  // its bias

@@ -209,6 +209,47 @@ def test_another_head_has_other_sliders(other):
     assert other.result.settings["m2"] == 0.2
 
 
+def test_side_by_side_on_one_time_line(page, explorer):
+    page.evaluate(
+        f"""() => {{
+            window.settings = {json.dumps(explorer._shown)};
+            window.frames = [{", ".join(map(in_javascript, explorer.result.frames))}];
+            const labels = bytes('{base64_of(list(explorer.drawing.labels), "uint8")}');
+            const make = group => {{
+                const view = V.createView(root.appendChild(document.createElement("div")), {{labels, group}});
+                view.reset(settings);
+                frames.forEach(view.push);
+                view.done("");
+                return view;
+            }};
+            window.views = [make("a"), make("a"), make("b")];
+        }}"""
+    )
+    page.wait_for_function("[...document.querySelectorAll('.mlx input')].every(i => i.value == 19)")
+    page.evaluate("() => views[0].seek(4)")
+    values = "[...document.querySelectorAll('.mlx input')].map(i => Number(i.value))"
+    page.wait_for_function(f"{values}[1] == 4")
+    assert page.evaluate(values) == [4, 4, 19]
+
+
+@pytest.mark.parametrize("heads", [(), ("arcface",), ("arcface", "arcfase")])
+def test_bad_comparisons(heads):
+    with pytest.raises(ValueError, match=r"heads? must be"):
+        marginlab.compare(*heads)
+
+
+def test_a_comparison_has_one_seed_and_one_time(monkeypatch, explorer):
+    both = marginlab.compare("cosface", "cosface", seed=2)
+    one, two = both.explorers
+    two.seed.value = 7
+    settle(one, two)
+    assert one.seed.value == 7
+    assert one.drawing.run["settings"]["seed"] == two.drawing.run["settings"]["seed"] == 7
+    assert one.drawing.group == two.drawing.group is not None
+    data, _ = both._repr_mimebundle_()
+    assert data["text/html"].count(one.drawing.group) == 2
+
+
 # Naive forms.
 
 FORMULAS = {

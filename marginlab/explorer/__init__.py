@@ -1,5 +1,5 @@
 """The sliders: move a margin, and watch the 2-D model retrain."""
 
-from marginlab.explorer.widget import explore
+from marginlab.explorer.widget import compare, explore
 
-__all__ = ["explore"]
+__all__ = ["compare", "explore"]

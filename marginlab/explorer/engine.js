@@ -1,5 +1,5 @@
 // The trainer in the page: the same network, heads, optimiser and schedule as marginlab/training.py, in plain JavaScript.
-// Read it from the top: the one equation, a head, the network, the optimiser, the loop, and the worker around it.
+// Read it from the top: the one equation, a head, the network, the optimiser, the loop.
 
 export const CLASSES = 10;
 export const PIXELS = 196; // 14 × 14: each the mean of 2 × 2 of MNIST's, in 16 shades
@@ -397,10 +397,13 @@ export function* train(data, settings, options = {}) {
     const directions = Float32Array.from({ length: 2 * CLASSES }, (_, i) => unit(k.w[i & ~1], k.w[i | 1])[i & 1]);
     const softmax = settings.head === "softmax";
     const rows = softmax ? k : { w: directions, b: k.b };
-    const last = step === steps && !died; // the last frame's accuracy is of all 10,000 images, the others' of those they show
-    const accuracy = last ? share(embed(everyone), everyone, test.labels, rows) : share(embeddings, sample, test.labels, rows);
+    // The last frame's accuracy is of all 10,000 images, the others' of those that they show.
+    const whole = step === steps && !died;
+    const accuracy = whole
+      ? share(embed(everyone), everyone, test.labels, rows)
+      : share(embeddings, sample, test.labels, rows);
     const out = { step, loss: died ? NaN : total / since, accuracy, embeddings, directions, died };
-    if (softmax) out.linear = Float32Array.from({ length: 3 * CLASSES }, (_, i) => (i % 3 < 2 ? k.w[2 * Math.floor(i / 3) + (i % 3)] : k.b[(i - 2) / 3]));
+    if (softmax) out.linear = Float32Array.from(Array.from(k.b).flatMap((b, j) => [k.w[2 * j], k.w[2 * j + 1], b]));
     total = since = 0;
     return out;
   };
@@ -475,56 +478,4 @@ function why(loss, { naive }) {
       : "In float32 its cosine came out as 1, where acos has slope -1/√(1 - c²) = -∞; and ∞ - ∞ is NaN.";
   }
   return "The loss or its gradient is no finite number.";
-}
-
-// ---- The worker ----
-
-/** The two sets and the sample from one file: images, two pixels a byte, then labels, then the sample's indices. */
-export function open(buffer, kernels = plain) {
-  const [many, few] = [60000, 10000];
-  const half = PIXELS / 2;
-  let at = 0;
-  const take = (n) => new Uint8Array(buffer, (at += n) - n, n);
-  const parts = [many * half, few * half, many, few].map(take);
-  const sample = Uint32Array.from(new Uint16Array(buffer.slice(at)));
-  const [train, test] = [unpack(parts[0], parts[2], kernels), unpack(parts[1], parts[3], kernels)];
-  kernels.keep?.();
-  return { train, test, sample };
-}
-
-/** Base64 of a gzip file to an ArrayBuffer. */
-async function inflate(text) {
-  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
-}
-
-/**
- * Makes a worker's scope answer {images} once, and then every {run, settings} with frames, {run, frame}, and {run, done} or {run, stopped}.
- * A new run ends the one before it: between a few steps this one looks whether there is any.
- */
-export function serve(scope, kernels = plain) {
-  const channel = new MessageChannel();
-  const breath = () => new Promise((done) => {
-    channel.port1.onmessage = done;
-    channel.port2.postMessage(0);
-  });
-  let data;
-  let current;
-  scope.onmessage = async ({ data: { images, run, settings } }) => {
-    try {
-      if (images) data = inflate(images).then((buffer) => open(buffer, kernels));
-      if (settings === undefined) return;
-      current = run;
-      const ready = await data;
-      if (run !== current) return;
-      for (const frame of train(ready, settings, { kernels })) {
-        if (frame) scope.postMessage({ run, frame }, [frame.embeddings.buffer, frame.directions.buffer]);
-        await breath();
-        if (run !== current) return scope.postMessage({ run, stopped: true });
-      }
-      scope.postMessage({ run, done: true });
-    } catch (error) {
-      scope.postMessage({ run, error: String(error) });
-    }
-  };
 }

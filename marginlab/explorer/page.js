@@ -1,20 +1,22 @@
 // The explorer of a built page: sliders, a worker that trains, and the view that draws. page.py joins this to the other
-// modules, and says what `here` (this script's address), `engineModule` and `kernelsModule` (their functions) are.
+// modules, and says what `here` is (this script's address), and `engineModule` and the like (a module as a function).
 
 import { CLASSES, RECIPE, budget } from "./engine.js";
 import { HEADS, NAIVE, TITLES, createView } from "./view.js";
 
 const STEPS = (60000 * RECIPE.epochs) / RECIPE.batch;
 const SEED = { name: "seed", min: 0, max: 9, step: 1, unit: "(where it starts)", default: 0 };
-const LACKING = "This browser cannot train here: it has no";
 const STYLE = `
-.mlp { display: grid; gap: 4px 16px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 290px), 1fr)); max-width: 1040px;
-  border: 0; padding: 0; margin: 0 0 12px; min-width: 0; font: 14px/1.4 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-.mlp label { display: grid; grid-template-columns: 5.4em minmax(0, 1fr); gap: 0 10px; align-items: center; min-height: 44px; }
+.mlp { display: grid; gap: 4px 16px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 290px), 1fr));
+  max-width: 1040px; min-width: 0; border: 0; padding: 0; margin: 0 0 12px;
+  font: 14px/1.4 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+.mlp label { display: grid; grid-template-columns: 5.4em minmax(0, 1fr); gap: 0 10px; align-items: center;
+  min-height: 44px; }
 .mlp .mlp-name { font-weight: 650; }
 .mlp input, .mlp select { width: 100%; min-width: 0; margin: 0; font: inherit; }
 .mlp input { accent-color: #1a74cf; height: 28px; }
-.mlp select { height: 34px; color: inherit; background: transparent; border: 1px solid #8b909a; border-radius: 6px; padding: 0 6px; }
+.mlp select { height: 34px; color: inherit; background: transparent; padding: 0 6px;
+  border: 1px solid #8b909a; border-radius: 6px; }
 .mlp select option { color: #2b2d33; background: #ffffff; }
 .mlp output { grid-column: 2; font-size: 13px; opacity: 0.85; font-variant-numeric: tabular-nums; margin-top: -4px; }
 .mlp :is(input, select):focus-visible { outline: 2px solid #1a74cf; outline-offset: 2px; }
@@ -22,7 +24,6 @@ html[data-theme="dark"] .mlp input { accent-color: #6db5ff; }
 html[data-theme="dark"] .mlp :is(input, select):focus-visible { outline-color: #6db5ff; }
 .mlp-status { margin: 0 0 10px; max-width: 1040px; font-size: 14px; }
 .mlp-status:empty { display: none; }
-.marginlab-pair { display: grid; gap: 16px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); }
 .marginlab-numbers { margin-top: 10px; }
 @media print { .mlp { display: none; } }
 `;
@@ -46,8 +47,8 @@ function fetchImages() {
 
 function makeWorker() {
   // From a Blob: a page that is a file may start no worker from another file.
-  const text = `const engine = (${engineModule})(), kernels = (${kernelsModule})();
-    engine.serve(self, kernels.simd() ?? undefined);`;
+  const text = `const engine = (${engineModule})(), kernels = (${kernelsModule})(), worker = (${workerModule})();
+    worker.serve(self, kernels.simd() ?? undefined);`;
   return new Worker(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
 }
 
@@ -57,13 +58,15 @@ const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 
 function unpackFrame({ reach, embeddings, directions, ...rest }) {
   const shares = new Int16Array(bytes(embeddings).buffer);
-  return { ...rest, died: null, directions: Float32Array.from(directions), embeddings: Float32Array.from(shares, (v) => (v / 32767) * reach) };
+  const coordinates = Float32Array.from(shares, (v) => (v / 32767) * reach);
+  return { ...rest, died: null, directions: Float32Array.from(directions), embeddings: coordinates };
 }
 
 function sample() {
   const pairs = bytes(self.marginlabSample.images);
-  const pixels = Uint8Array.from({ length: 2 * pairs.length }, (_, i) => (i % 2 ? pairs[i >> 1] & 15 : pairs[i >> 1] >> 4));
-  return { labels: Uint8Array.from(self.marginlabSample.labels, Number), images: pixels };
+  const shade = (_, i) => (i % 2 ? pairs[i >> 1] & 15 : pairs[i >> 1] >> 4);
+  const labels = Uint8Array.from(self.marginlabSample.labels, Number);
+  return { labels, images: Uint8Array.from({ length: 2 * pairs.length }, shade) };
 }
 
 // ---- The state in the address, so that a link shows this very run: #explorer?head=arcface&margin=0.5&scale=30&seed=0 ----
@@ -96,7 +99,8 @@ function limits(settings) {
   if (settings.head === "softmax") return "";
   const { feasible, loss } = budget(settings);
   if (feasible) return "";
-  return `No arrangement of ${CLASSES} classes in the plane can satisfy this margin; at scale ${settings.scale} the best possible loss is ${loss.toPrecision(3)}.`;
+  return `No arrangement of ${CLASSES} classes in the plane can satisfy this margin; `
+    + `at scale ${settings.scale} the best possible loss is ${loss.toPrecision(3)}.`;
 }
 
 function bringToLife(root, name) {
@@ -126,11 +130,10 @@ function bringToLife(root, name) {
   controlsFor();
   status.textContent = limits(settings);
 
-  const lacking = [["Worker", "web workers"], ["DecompressionStream", "DecompressionStream"]].filter(([it]) => !(it in self));
-  if (lacking.length) return giveUp(`${LACKING} ${lacking.map(([, text]) => text).join(" and no ")}.`);
+  const lacking = ["Worker", "DecompressionStream"].filter((it) => !(it in self));
+  if (lacking.length) return giveUp(`This browser cannot train here: it has no ${lacking.join(" and no ")}.`);
 
   controls.addEventListener("pointerdown", wake);
-  controls.addEventListener("keydown", wake);
   controls.addEventListener("input", ({ target }) => {
     if (target.name === "head") settings = complete({ head: target.value, naive: settings.naive, seed: settings.seed });
     else if (target.name === "naive") settings = { ...settings, naive: target.value || null };
@@ -152,16 +155,17 @@ function bringToLife(root, name) {
 
   /** Sliders of the head, with their values. */
   function controlsFor() {
-    const option = (value, text) => `<option value="${value}">${text}</option>`;
+    const options = (texts) =>
+      Object.entries(texts).map(([value, text]) => `<option value="${value}">${text}</option>`).join("");
     const row = (text, inner) => `<label><span class="mlp-name">${text}</span>${inner}</label>`;
     const slider = ({ name: its, min, max, step }) =>
       row(its, `<input type="range" name="${its}" min="${min}" max="${max}" step="${step}"><output></output>`);
     const held = document.activeElement?.name;
     controls.innerHTML = [
-      row("head", `<select name="head">${Object.entries(TITLES).map(([key, text]) => option(key, text)).join("")}</select>`),
+      row("head", `<select name="head">${options(TITLES)}</select>`),
       ...HEADS[settings.head].map(slider),
       slider(SEED),
-      row("break it", `<select name="naive">${option("", "no: ψ as it should be")}${Object.entries(NAIVE).map(([key, text]) => option(key, text)).join("")}</select>`),
+      row("break it", `<select name="naive">${options({ "": "no: ψ as it should be", ...NAIVE })}</select>`),
     ].join("");
     for (const control of controls.querySelectorAll("input, select")) {
       control.value = settings[control.name] ?? "";
@@ -171,7 +175,7 @@ function bringToLife(root, name) {
     controls.elements[held]?.focus();
   }
 
-  /** The settings, with what the view draws of the schedule; a run by the unguarded acos is not thought to reach its end. */
+  /** The settings, with what the view draws of the schedule; the unguarded acos is not thought to reach its end. */
   function about() {
     const schedule = { anneal: settings.head === "softmax" ? null : RECIPE.anneal };
     return settings.naive === "acos" ? { ...settings, ...schedule } : { ...settings, ...schedule, steps: STEPS };
@@ -232,18 +236,24 @@ function bringToLife(root, name) {
     if (data.error) {
       view.notice(`Training failed: ${data.error}`);
     } else if (data.frame) {
-      if (fresh) view.reset(about());
+      if (fresh) {
+        view.notice("");
+        view.reset(about());
+      }
       fresh = false;
       last = data.frame;
       view.push(last);
     } else {
       const seconds = ((performance.now() - began) / 1000).toFixed(1);
+      const right = `${(100 * last.accuracy).toFixed(1)} % of the 10,000 test images right`;
       view.done(last.died ? `The run ended in NaN at step ${last.died.step}. ${last.died.why}`
-        : `${(100 * last.accuracy).toFixed(1)} % of the 10,000 test images right after ${last.step} steps, in ${seconds} seconds.`);
+        : `${right} after ${last.step} steps, in ${seconds} seconds.`);
     }
     root.dataset.state = data.error ? "failed" : data.frame ? "training" : "done";
   }
 }
 
 document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE }));
-document.querySelectorAll(".marginlab-explorer").forEach((root, i) => bringToLife(root, i ? `explorer-${i + 1}` : "explorer"));
+for (const [i, root] of document.querySelectorAll(".marginlab-explorer").entries()) {
+  bringToLife(root, i ? `explorer-${i + 1}` : "explorer");
+}

@@ -111,12 +111,12 @@ def files():
 
 
 def _script():
-    """engine.js, kernels.js, view.js and page.js as one script that a file:// page may load.
+    """engine.js, kernels.js, worker.js, view.js and page.js as one script that a file:// page may load.
 
     Browsers load no modules from files. So each module becomes a function, named after its file,
-    that returns what it exports; and a worker is made of the text of two of them.
+    that returns what it exports; and a worker is made of the text of three of them.
     """
-    modules = "\n".join(_module(name) for name in ("engine", "kernels", "view", "page"))
+    modules = "\n".join(_module(name) for name in ("engine", "kernels", "worker", "view", "page"))
     return f'(() => {{\n"use strict";\nconst here = document.currentScript.src;\n{modules}\n}})();\n'
 
 

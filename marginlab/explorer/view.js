@@ -618,7 +618,7 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   const order = Array.from(labels, (_, i) => i);  // of the arrow keys: by digit
 
-  let frames = [], settings = {head: "arcface", margin: 0.3, scale: 30}, stale = true;
+  let frames = [], settings = {head: "arcface", margin: 0.3, scale: 30}, stale = true, ended = false;
   let position = 0, following = true, playing = false, circle = false, focus = null;
   let places = new Float32Array(0), asked = 0, before = 0, settled = 0;
 
@@ -792,8 +792,9 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
     if (group) document.dispatchEvent(new CustomEvent("marginlab-time", {detail: {group, from: box, at: position / (last() || 1)}}));
   }
   function heard({detail}) {
-    if (detail.group !== group || detail.from === box || !frames.length || following) return;
+    if (detail.group !== group || detail.from === box || !frames.length || !ended) return;
     pause();
+    following = false;
     position = detail.at * last();
     need();
   }
@@ -911,7 +912,7 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
     /** A new run begins; the last picture stays until its first frame. */
     reset(changed) {
       settings = changed;
-      stale = following = true;
+      [stale, following, ended] = [true, true, false];
       pause();
       $(".mlx-say").textContent = "";
     },
@@ -922,6 +923,7 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
       need();
     },
     done(text) {
+      ended = !stale;
       $(".mlx-say").textContent = text;
     },
     /** Words over the last picture: that something is wrong. Empty, they go away. */

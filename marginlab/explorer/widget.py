@@ -8,6 +8,8 @@ import math
 import re
 import threading
 import time
+import uuid
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -54,11 +56,35 @@ def explore(head="arcface", seed=0):
         ImportError: without ipywidgets and anywidget (``pip install "marginlab[lab]"``).
         ValueError: for an unknown head, or a seed that is no whole number from 0 to 9.
     """
+    _check(head, seed)
+    return _classes()[0](head, seed)
+
+
+def compare(*heads, seed=0):
+    """Explorers side by side, of the same seed, on one time line: each moment is shown of all of them.
+
+    Args:
+        *heads: two or more of the names that `explore` takes, such as "softmax", "arcface".
+        seed: of the first runs; the seed of each explorer moves the others'.
+
+    Returns:
+        An ipywidgets box.
+
+    Raises:
+        As `explore` does; ValueError also for fewer than two heads.
+    """
+    if len(heads) < 2:
+        raise ValueError(f"heads must be two or more names of heads, got {heads!r}")
+    for head in heads:
+        _check(head, seed)
+    return _classes()[1](heads, seed)
+
+
+def _check(head, seed):
     if head not in BY_NAME:
         raise ValueError(f"head must be one of {', '.join(BY_NAME)}, got {head!r}")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= 9:
         raise ValueError(f"seed must be a whole number from 0 to 9, got {seed!r}")
-    return _classes()[0](head, seed)
 
 
 @functools.cache
@@ -110,6 +136,7 @@ def _classes():
         import anywidget
         import ipywidgets as w
         import traitlets as t
+        from IPython import get_ipython
     except ImportError as error:
         raise ImportError(
             f'explore() needs {error.name}: pip install "marginlab[lab]"', name=error.name
@@ -161,10 +188,16 @@ def _classes():
         def notice(self, text):
             self.send({"notice": text})
 
+    alive = weakref.WeakSet()
+
+    def interrupt(signum=None, frame=None):
+        for explorer in alive:
+            explorer.interrupt()
+
     class Explorer(w.VBox):
         """Sliders, and a drawing of the run that they ask for."""
 
-        def __init__(self, head, seed):
+        def __init__(self, head, seed, group=None):
             self.trainers, self.result = {}, None
             self._stop, self._thread, self._lock = threading.Event(), None, threading.Lock()
             self.head = w.Dropdown(options=list(BY_NAME), value=head, description="head")
@@ -173,12 +206,21 @@ def _classes():
             self.rows = w.VBox()
             self._make_sliders()
             trainer = self._trainer(head, None)
-            self.drawing = Drawing(**_sample(trainer))
+            self.drawing = Drawing(**_sample(trainer), group=group)
             super().__init__([self.rows, self.drawing])
+            self._asked = self.settings
             self._run(trainer, self.settings, self._stop)
             self.head.observe(self._change_head, "value")
             for control in (self.breaks, self.seed):
                 control.observe(self._restart, "value")
+            alive.add(self)
+            self._hear_interrupts()
+
+        def _hear_interrupts(self):
+            # An idle kernel ignores its interrupt button. What is saved here, it puts back when it is idle again.
+            kernel = getattr(get_ipython(), "kernel", None)
+            if hasattr(kernel, "saved_sigint_handler"):
+                kernel.saved_sigint_handler = interrupt
 
         def _make_sliders(self):
             """Those of the head, at its defaults."""
@@ -214,7 +256,8 @@ def _classes():
         @property
         def settings(self):
             """What the sliders ask for: head, naive, seed, and the head's own numbers."""
-            values = {name: slider.value for name, slider in self.sliders.items()}
+            # A page may send 30.000000000000004 back for 30.
+            values = {name: round(slider.value, 6) for name, slider in self.sliders.items()}
             return {
                 "head": self.head.value,
                 "naive": self.breaks.value or None,
@@ -237,12 +280,21 @@ def _classes():
             the thread before it, which looks at its flag after each frame.
             """
             with self._lock:
+                if self.settings == self._asked and not self._stop.is_set():
+                    return
+                self._asked = self.settings
+                self._hear_interrupts()
                 self._stop.set()
                 self._stop = threading.Event()
                 self._thread = threading.Thread(
                     target=self._train, args=[self._stop, self._thread], daemon=True, name="explorer"
                 )
                 self._thread.start()
+
+        def interrupt(self):
+            """End the run in progress, and begin no other."""
+            self._stop.interrupted = True
+            self._stop.set()
 
         def _train(self, stop, before):
             if before:
@@ -270,6 +322,8 @@ def _classes():
             frames, start = [], time.perf_counter()
             for frame in trainer.iter_frames(**asked):
                 if stop.is_set():
+                    if hasattr(stop, "interrupted"):
+                        self.drawing.notice("Interrupted. Move a slider to train again.")
                     return
                 frames.append(frame)
                 died = self.drawing.push(trainer, frame)
@@ -294,9 +348,41 @@ def _classes():
                 from marginlab.explorer import page
             except ImportError:
                 return data, metadata
-            return data | {"text/html": page.html(self._shown, self.result)}, metadata
+            return data | {"text/html": self._page(page)}, metadata
 
-    return Explorer, Drawing
+        def _page(self, page):
+            return page.html(self._shown, self.result, self.drawing.group)
+
+    class Comparison(w.GridBox):
+        """Explorers side by side."""
+
+        def __init__(self, heads, seed):
+            group = uuid.uuid4().hex
+            self.explorers = [Explorer(head, seed, group) for head in heads]
+            for explorer in self.explorers[1:]:
+                w.link((self.explorers[0].seed, "value"), (explorer.seed, "value"))
+            super().__init__(
+                self.explorers,
+                layout={
+                    "grid_template_columns": "repeat(auto-fit, minmax(min(100%, 340px), 1fr))",
+                    "grid_gap": "24px",
+                },
+            )
+
+        def _repr_mimebundle_(self, **kwargs):
+            bundle = super()._repr_mimebundle_(**kwargs)
+            data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+            results = [explorer.result.frames for explorer in self.explorers]
+            data = data | {"image/png": base64.b64encode(_picture(*results)).decode()}
+            try:
+                from marginlab.explorer import page
+            except ImportError:
+                return data, metadata
+            columns = "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 320px), 1fr)); gap: 24px"
+            pages = "".join(f"<div>{explorer._page(page)}</div>" for explorer in self.explorers)
+            return data | {"text/html": f'<div style="{columns}">{pages}</div>'}, metadata
+
+    return Explorer, Comparison
 
 
 def _limits(settings):
@@ -320,15 +406,15 @@ def _sample(trainer):
     return {"labels": labels[trainer._sample].tobytes(), "images": images[trainer._sample].tobytes()}
 
 
-def _picture(frames):
-    """The last frame beside the curves so far, as PNG bytes."""
+def _picture(*runs):
+    """Of each run its last frame beside its curves, as PNG bytes."""
     with plots.styled():
-        figure = Figure(figsize=(10, 5))
-        left, right = figure.subplots(1, 2)
-        last = frames[-1]
-        plots.scatter_on_circle(last.embeddings, last.labels, last.class_directions, ax=left)
-        steps, losses, accuracies = zip(*((f.step, f.loss, f.accuracy) for f in frames), strict=True)
-        plots.training_curves(steps, losses, accuracies, ax=right)
+        figure = Figure(figsize=(10, 5 * len(runs)))
+        for (left, right), frames in zip(figure.subplots(len(runs), 2, squeeze=False), runs, strict=True):
+            last = frames[-1]
+            plots.scatter_on_circle(last.embeddings, last.labels, last.class_directions, ax=left)
+            steps, losses, accuracies = zip(*((f.step, f.loss, f.accuracy) for f in frames), strict=True)
+            plots.training_curves(steps, losses, accuracies, ax=right)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png")
     return buffer.getvalue()

@@ -1,6 +1,6 @@
 """How fast both explorers answer a hand on a slider, and how well they learn.
 
-    python tests/benchmarks/explorer.py [moves]       # writes book/results/explorer.json; 50 moves take 5 minutes
+    python tests/benchmarks/explorer.py [moves]       # 50 by default; writes book/results/explorer.json
 
 stop: from a move to the end of the run before it. first: to the first new frame. complete: to the last one.
 The page is opened from files, with no network, in the browser that the tests use.
@@ -34,8 +34,8 @@ self.Worker = class extends NativeWorker {
         super(...args);
         this.addEventListener("message", ({data}) => {
             const what = ["frame", "stopped", "done"].find(name => data[name]);
-            const bytes = data.frame ? data.frame.embeddings.byteLength + data.frame.directions.byteLength : 0;
-            log.push([performance.now(), what, data.run, bytes]);
+            const arrays = ["embeddings", "directions"].map(name => data.frame?.[name].byteLength ?? 0);
+            log.push([performance.now(), what, data.run, arrays[0] + arrays[1]]);
         });
     }
 };
@@ -45,7 +45,8 @@ CanvasRenderingContext2D.prototype.clearRect = function (...args) {
     if (this.canvas.className === "mlx-plane") drawn += 1;
     return clear.apply(this, args);
 };
-new PerformanceObserver(list => list.getEntries().forEach(e => long.push(e.duration))).observe({type: "longtask"});
+new PerformanceObserver(list => list.getEntries().forEach(entry => long.push(entry.duration)))
+    .observe({type: "longtask"});
 """
 
 
@@ -165,20 +166,26 @@ def in_the_kernel(moves):
     }
 
 
+def show(name, row):
+    print(name)
+    for what in ("stop", "first", "complete"):
+        print("  {0:9} median {median:.3f} s, worst {worst:.3f} s of {of}".format(what, **row[what]))
+    for head, values in row["accuracies"].items():
+        low, middle, high = np.quantile(values, [0, 0.5, 1])
+        print(f"  {head:11} median {middle:.2%}, worst {low:.2%}, best {high:.2%}")
+    for what, value in row.items():
+        if what not in ("stop", "first", "complete", "accuracies"):
+            print(f"  {what.replace('_', ' ')}: {value}")
+    sys.stdout.flush()
+
+
 def main(moves=50):
-    rows = {"kernel": in_the_kernel(moves)}
+    rows = {}
     with tempfile.TemporaryDirectory() as folder:
         rows["page"] = in_the_page(moves, Path(folder))
-    for name, row in rows.items():
-        print(name)
-        for what in ("stop", "first", "complete"):
-            print(f"  {what:9} median {row[what]['median']:.3f} s, worst {row[what]['worst']:.3f} s")
-        for head, values in row["accuracies"].items():
-            low, middle, high = np.quantile(values, [0, 0.5, 1])
-            print(f"  {head:11} median {middle:.2%}, worst {low:.2%}, best {high:.2%}")
-        for what, value in row.items():
-            if what not in ("stop", "first", "complete", "accuracies"):
-                print(f"  {what.replace('_', ' ')}: {value}")
+    show("In the page", rows["page"])
+    rows["kernel"] = in_the_kernel(moves)
+    show("In the kernel", rows["kernel"])
     OUT.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
 
 

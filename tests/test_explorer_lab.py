@@ -1,0 +1,180 @@
+"""The explorer in a real JupyterLab with a real kernel: moved, hurried, interrupted, restarted, broken."""
+
+import json
+import re
+import time
+import urllib.request
+
+import nbformat
+import pytest
+from test_lessons import NOTEBOOK, lab, until  # noqa: F401
+
+CELLS = [
+    "import threading\nfrom marginlab import explore\nexplorer = explore('arcface')\nexplorer",
+    "other = explore('softmax')\nother",
+    "print('explorers at work:', [t.name for t in threading.enumerate()].count('explorer'))",
+]
+NOW, SAY = ".mlx-now", ".mlx-say"
+SAYS = [f"document.querySelectorAll('{SAY}')[{of}].innerText" for of in (0, 1)]
+
+
+@pytest.fixture(scope="module")
+def notebook(lab, browser):  # noqa: F811
+    """A page of JupyterLab with two explorers, all cells run."""
+    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
+    content = nbformat.v4.new_notebook(cells=cells)
+    content.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    body = json.dumps({"type": "notebook", "content": content}).encode()
+    urllib.request.urlopen(
+        urllib.request.Request(f"{lab}/api/contents/explorer.ipynb?token=test", body, method="PUT")
+    )
+    # Tall, since JupyterLab draws no cell that is out of sight.
+    page = browser.new_page(viewport={"width": 1300, "height": 3000})
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.goto(f"{lab}/lab/tree/explorer.ipynb?token=test&reset")
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+    session = "window.jupyterapp.shell.currentWidget?.sessionContext"
+    until(page, f"{session}?.isReady && {session}.session?.kernel?.connectionStatus == 'connected'", 60)
+    until(page, f"{session}.session.kernel.status == 'idle'", 60)
+    page.wait_for_timeout(1000)  # the notebook hears of it a moment later
+    page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
+    until(page, f"{NOTEBOOK}.widgets.every(c => c.model.executionCount)", 240)
+    page.locator(".mlx").nth(1).wait_for(timeout=60_000)
+    yield page
+    page.close()
+
+
+def told(page, pattern, of=0, within=30):
+    """The explorer's closing words, once they match."""
+    until(page, f"/{pattern}/.test({SAYS[of]})", within)
+    return page.locator(SAY).nth(of).inner_text()
+
+
+def handle(page, number=0):
+    return page.locator(".jupyter-widgets .noUi-handle").nth(number)
+
+
+def readout(page):
+    return page.locator(".jupyter-widgets .widget-readout").first.inner_text()
+
+
+def at_work(page, count):
+    """Wait until the kernel says that so many explorers are training, by running the last cell."""
+    page.evaluate(f"() => {{ {NOTEBOOK}.activeCellIndex = 2 }}")
+    page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-cell') }")
+    text = f"{NOTEBOOK}.widgets[2].model.outputs.toJSON().map(o => o.text ?? '').join('')"
+    until(page, f"/explorers at work: {count}/.test({text})", 30)
+
+
+def test_it_shows_its_first_run_and_its_neighbours(notebook):
+    assert re.match(r"9\d\.\d% of the test images right after 2500 steps", told(notebook, "right after"))
+    assert re.match(r"9\d\.\d %", notebook.locator(NOW).first.inner_text())
+    until(notebook, f"document.querySelectorAll('{NOW}')[1].innerText.includes('step 2,500')", 20)
+    labels = [canvas.get_attribute("aria-label") for canvas in notebook.locator(".mlx-plane").all()]
+    assert labels[0].startswith("ArcFace at step 2500")
+    assert labels[1].startswith("Softmax at step 2500")
+
+
+def test_a_slider_moved_by_keys_changes_picture_and_words(notebook):
+    plane, other = notebook.locator(".mlx-plane").all()
+    before, beside = plane.screenshot(), other.get_attribute("aria-label")
+    said = notebook.locator(NOW).first.inner_text()
+    handle(notebook).focus()
+    for _ in range(4):
+        notebook.keyboard.press("ArrowRight")
+    assert readout(notebook) == "0.50"
+    until(notebook, f"document.querySelector('{NOW}').innerText != {json.dumps(said)}", 20)
+    told(notebook, "right after 2500")
+    until(notebook, f"document.querySelector('{NOW}').innerText.includes('step 2,500')", 20)
+    assert plane.screenshot() != before
+    assert other.get_attribute("aria-label") == beside  # the neighbour is left alone
+
+
+def test_dragged_past_what_can_be_held_it_says_so(notebook):
+    box = notebook.locator(".jupyter-widgets .noUi-base").first.bounding_box()
+    grip = handle(notebook).bounding_box()
+    y = grip["y"] + grip["height"] / 2
+    notebook.mouse.move(grip["x"] + grip["width"] / 2, y)
+    notebook.mouse.down()
+    for share in (0.5, 0.7, 0.9):
+        notebook.mouse.move(box["x"] + share * box["width"], y)
+    notebook.mouse.up()
+    assert float(readout(notebook)) > 1.2
+    told(notebook, "right after.*No arrangement of 10 classes in the plane can satisfy this margin")
+
+
+def test_of_two_hundred_moves_the_last_wins(notebook):
+    handle(notebook).focus()
+    notebook.keyboard.press("Home")
+    start = time.monotonic()
+    for move in range(200):
+        notebook.keyboard.press("ArrowLeft" if move % 8 >= 4 else "ArrowRight")
+        notebook.wait_for_timeout(max(0, 1000 * (start + move * 0.1 - time.monotonic())))
+    for _ in range(2):
+        notebook.keyboard.press("ArrowRight")
+    value = readout(notebook)
+    told(notebook, "right after 2500")
+    notebook.evaluate("() => navigator.clipboard.writeText('').catch(() => {})")
+    # The view's own settings are in the code it offers.
+    notebook.evaluate("() => { navigator.clipboard.writeText = async text => { window.copied = text } }")
+    notebook.get_by_role("button", name="copy as code").first.click()
+    until(notebook, "window.copied", 5)
+    assert f"margin={float(value):g}, scale=30" in notebook.evaluate("window.copied")
+    at_work(notebook, 0)
+
+
+def test_the_kernel_stays_free_and_an_interrupt_leaves_nothing_running(notebook):
+    handle(notebook).focus()
+    notebook.keyboard.press("ArrowRight")
+    at_work(notebook, "[1-9]")  # another cell runs while it trains
+    until(notebook, f"{SAYS[0]} == ''", 10)
+    told(notebook, "right after 2500")
+    handle(notebook).focus()
+    notebook.keyboard.press("ArrowRight")
+    until(notebook, f"{SAYS[0]} == ''", 10)
+    notebook.evaluate("() => { window.jupyterapp.commands.execute('notebook:interrupt-kernel') }")
+    # Heard by an idle kernel, it ends the run at its next frame; else the run is over in a second.
+    until(notebook, f"{SAYS[0]} || !document.querySelector('.mlx-notice').hidden", 10)
+    at_work(notebook, 0)
+    handle(notebook).focus()
+    notebook.keyboard.press("ArrowLeft")
+    told(notebook, "right after 2500")
+
+
+def test_broken_on_purpose_the_picture_says_where_and_why(notebook):
+    choose = notebook.locator(".jupyter-widgets select").nth(1)
+    choose.select_option("acos, unguarded")
+    dead = notebook.locator(".mlx-died").first
+    dead.wait_for(timeout=60_000)
+    words = dead.inner_text()
+    assert re.match(r"NaN at step \d+, training image [\d,]+\n", words)
+    assert "its cosine came out" in words
+    choose.select_option("no")
+    told(notebook, "right after 2500")
+    assert not dead.is_visible()
+
+
+def test_a_restart_is_noticed_and_leaves_nothing_running(notebook):
+    handle(notebook).focus()
+    notebook.keyboard.press("ArrowRight")
+    kernel = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+    notebook.evaluate(f"() => {{ {kernel}.restart() }}")
+    notebook.locator(".mlx-notice").first.wait_for(timeout=30_000)
+    assert "The kernel has stopped" in notebook.locator(".mlx-notice").first.inner_text()
+    assert notebook.locator(".mlx-plane").first.is_visible()
+    until(notebook, f"{kernel}.status == 'idle' && {kernel}.connectionStatus == 'connected'", 60)
+    notebook.wait_for_timeout(500)
+    names = notebook.evaluate(
+        f"""async () => {{
+            const code = "import threading; print([t.name for t in threading.enumerate()])";
+            const future = {kernel}.requestExecute({{code}});
+            let said = "";
+            future.onIOPub = message => {{ said += message.content.text ?? "" }};
+            await future.done;
+            return said;
+        }}"""
+    )
+    assert "MainThread" in names
+    assert "explorer" not in names
+    assert notebook.problems == []
