@@ -31,7 +31,7 @@ from pathlib import Path
 
 import nbformat
 from jupyter_client.manager import AsyncKernelManager
-from nbclient.exceptions import DeadKernelError
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps import NbGraderAPI
@@ -273,6 +273,11 @@ def _name(cell):
     return (meta.get("grade_id") if isinstance(meta, dict) else None) or cell.get("id")
 
 
+def _where(cell):
+    name = _name(cell)
+    return "A cell of the student's own" if name.startswith("extra-") else f"Cell {name}"
+
+
 def _hidden_removed(source):
     return re.sub(r"### BEGIN HIDDEN TESTS.*?### END HIDDEN TESTS\n?", "", source, flags=re.S)
 
@@ -329,14 +334,16 @@ class Guarded(Execute):
                 if not self.over:
                     cell, resources = super().preprocess_cell(cell, resources, index)
             except DeadKernelError:
-                self.over = f"The kernel died in cell {_name(cell)}; the rest was not run."
+                self.over = f"The kernel died; the rest was not run. {_where(cell)} was the last."
                 _SAID.append(self.over)
+            except CellTimeoutError:
+                self._end(f"{_where(cell)} could not be stopped; the rest was not run.")
             except Exception as error:  # output that nobody can read, and the like
-                self._end(f"Cell {_name(cell)} could not be run to its end ({type(error).__name__}).")
+                self._end(f"{_where(cell)} could not be run to its end ({type(error).__name__}).")
             if graded:  # nbgrader would read such a value as a partial grade, and a notebook can send one
                 cell.outputs = [o for o in cell.outputs if o.output_type != "execute_result"]
             if any(o.output_type == "error" and o.ename == "CellTimeoutError" for o in cell.outputs):
-                _SAID.append(f"Cell {_name(cell)} was stopped after {self.timeout} seconds.")
+                _SAID.append(f"{_where(cell)} was stopped after {self.timeout} seconds.")
         if self.over:
             cell.outputs = [*cell.get("outputs", []), _error("NotRun", self.over)]
         return cell, resources
@@ -372,7 +379,7 @@ class Guarded(Execute):
         ):
             if self.written - len(text) <= self.largest_output:
                 _SAID.append(
-                    f"Cell {_name(cell)} printed more than {self.largest_output} characters; they were cut."
+                    f"{_where(cell)} printed more than {self.largest_output} characters; they were cut."
                 )
                 cell.outputs.append(new_output("stream", name="stdout", text="… cut here\n"))
             return None
@@ -505,7 +512,9 @@ def _apart(out, sheet, submission, seed, limits, private):
     """`_one` in another process; says whether it came to an end."""
     context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
     if sys.platform != "win32":
-        context.set_forkserver_preload(["marginlab.course"])  # or each process would import nbgrader again
+        context.set_forkserver_preload(
+            ["marginlab", "nbgrader.apps"]
+        )  # or each process would import them again
     receive, send = context.Pipe(duplex=False)
     job = (str(out), sheet, submission.student, seed, limits, private, send)
     process = context.Process(target=_one, args=job)
@@ -538,7 +547,7 @@ def grade(
         folder: what Moodle or Canvas exported, a folder or a zip; see `collect`.
         sheet: the sheet's name, such as "05_arcface".
         out: where to write grades.csv, feedback/STUDENT/SHEET/exercises.html, report.html, and nbgrader's own
-            gradebook.db, submitted and autograded, from which `nbgrader formgrade` goes on to the manual marks.
+            gradebook.db and autograded, from which `nbgrader formgrade` goes on to the manual marks.
         source: the folder of the lessons.
         jobs: how many at a time; by default one for each core.
         seconds: the limit on a submission, in seconds of wall clock.

@@ -7,6 +7,7 @@ verdict needs is bound here when the module is imported, so that names patched l
 import ctypes
 import inspect
 import linecache
+import math
 import os
 import sys
 import sysconfig
@@ -406,26 +407,31 @@ def _show(value):
     return {"nan": "NaN", "inf": "∞", "-inf": "-∞"}.get(f"{value}", f"{value:.6g}")
 
 
-def _matches(form, case, got, want):
-    """Whether a wrong form gives the student's numbers: ten times nearer to them than to the truth."""
+def _distance(form, case, got, want):
+    """How far a wrong form's numbers are from the student's, or inf where they are not the same mistake.
+
+    They are where the student's are ten times nearer to the form than the form is to the truth.
+    """
     try:
         with _errstate(all="ignore"):
             form = _tuple(form(*_copies(case.args)))
     except Exception:
-        return False
-    if any(f.shape != w.shape for f, w in zip(form, want, strict=False)) or len(form) != len(want):
-        return False
+        return math.inf
+    if [f.shape for f in form] != [w.shape for w in want]:
+        return math.inf
     if not any(_wrong(f, w, case).any() for f, w in zip(form, want, strict=True)):
-        return False
+        return math.inf
+    total = 0.0
     for f, g, w in zip(form, got, want, strict=True):
-        g = g.astype("float64")
         with _errstate(all="ignore"):
-            near = abs(g - f) <= 0.1 * abs(w - f) + 2 * case.tol * (case.size + abs(f))
-        same = (g == f) | ((g != g) & (f != f))
-        # Where the truth itself is not finite in the form, the student's need only be so too.
+            g = g.astype("float64")
+            same = (g == f) | ((g != g) & (f != f))
+            off = np.where(same, 0.0, abs(g - f))
+            near = off <= 0.1 * abs(w - f) + 2 * case.tol * (case.size + abs(f))
         if not (near | same).all():
-            return False
-    return True
+            return math.inf
+        total += float(off.sum())
+    return total
 
 
 def _verdict(got, case, part, task):
@@ -448,15 +454,15 @@ def _verdict(got, case, part, task):
 
 
 def _diagnosed(finding, failed, task):
-    """The finding with the likeliest cause: the known mistake that gives most of the wrong results."""
-    case, got, want = failed[0]
-    best, most = None, 0
-    for mistake in case.mistakes if case.mistakes is not None else task.mistakes:
-        if not _matches(mistake.form, case, got, want):
-            continue
-        count = 1 + sum(_matches(mistake.form, *other) for other in failed[1:] if other[0].mistakes is None)
-        if count > most:
-            best, most = mistake, count
+    """The finding with the likeliest cause: the known mistake that explains most of what is wrong."""
+    case = failed[0][0]
+    best, most, least = None, 0, math.inf
+    for mistake in task.mistakes if case.mistakes is None else case.mistakes:
+        far = [_distance(mistake.form, *each) for each in failed if each[0].mistakes is case.mistakes]
+        explained = sum(map(math.isfinite, far))
+        # As good but for rounding: the one that stands first in the table.
+        if math.isfinite(far[0]) and (explained > most or (explained == most and far[0] < least / 2)):
+            best, most, least = mistake, explained, far[0]
     if best:
         return finding._replace(why=best.why, how=best.how, mistake=best.name)
     if finding.kind == "nan" and not finding.why:

@@ -134,9 +134,14 @@ def cross_entropy(rng):
         Part(
             "large logits",
             [
-                case(large, rng.uniform(90, 130, (5, 4))),
-                case("logits below -100", rng.uniform(-900, -850, (5, 4)), "float64"),
-                case("logits as large as 1000, in float64", rng.uniform(900, 1000, (5, 4)), "float64"),
+                case(large, rng.uniform(95, 105, (5, 4)), size=100.0),
+                case("logits below -100", rng.uniform(-900, -890, (5, 4)), "float64", size=1000.0),
+                case(
+                    "logits as large as 1000, in float64",
+                    rng.uniform(990, 1000, (5, 4)),
+                    "float64",
+                    size=1000.0,
+                ),
             ],
             likely=over,
         ),
@@ -367,17 +372,33 @@ def _tar(scores, same, far):
     return float(np.mean(scores[same] > others[allowed])) if allowed < len(others) else 1.0
 
 
-def _eer(scores, same):
+def _rates(scores, same):
+    """Thresholds, and at each the false accept and the false reject rate."""
     thresholds = np.unique(scores)
     far = 1 - np.searchsorted(np.sort(scores[~same]), thresholds) / np.sum(~same)
     frr = np.searchsorted(np.sort(scores[same]), thresholds) / np.sum(same)
+    return thresholds, far, frr
+
+
+def _eer(scores, same):
+    _, far, frr = _rates(scores, same)
     at = np.argmin(abs(far - frr))
     return float(far[at] + frr[at]) / 2
 
 
-def _verification(rng, same, others, far=None, apart=2.0):
+def _threshold(scores, same):
+    thresholds, far, frr = _rates(scores, same)
+    return float(thresholds[np.argmin(abs(far - frr))])
+
+
+def _least_error(scores, same):
+    _, far, frr = _rates(scores, same)
+    return float(np.min(far * np.mean(~same) + frr * np.mean(same)))
+
+
+def _verification(rng, same, others, far=None, apart=2.0, spread=1.0):
     """Scores and labels; about the threshold of a FAR only scores of others, so that conventions agree."""
-    good, bad = rng.normal(apart, 1, same), np.sort(rng.normal(0, 1, others))[::-1]
+    good, bad = rng.normal(apart, spread, same), np.sort(rng.normal(0, 1, others))[::-1]
     if far is not None:
         k = math.floor(far * others + 1e-9)
         low, high = bad[min(k + 2, others - 1)], bad[k - 3] if k > 2 else np.inf
@@ -447,7 +468,7 @@ def tar_at_far(rng):
     def case(what, same, others, far, **rest):
         return Case(what.format(far), (*_verification(rng, same, others, far, **rest), far))
 
-    few = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.95, 0.75, 0.3, 0.2, 0.1, 0.65])
+    few = np.array([0.945, 0.943, 0.7, 0.6, 0.5, 0.4, 0.95, 0.75, 0.3, 0.2, 0.1, 0.65])
     who = np.array([1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0], bool)
     return [
         Part(
@@ -475,22 +496,21 @@ def tar_at_far(rng):
     "scores (N,); same (N,)",
     _eer,
     [
-        Mistake("same turned round", lambda s, y: _eer(s, ~y), *_EXCHANGED),
+        Mistake(
+            "1 less the error",
+            lambda s, y: 1 - _eer(s, y),
+            "This is 1 less the error rate: same is turned round, or you return an accuracy.",
+            "same is True where both pictures show one person, and the share of errors is asked for.",
+        ),
         Mistake(
             "the threshold for the rate",
-            lambda s, y: float(min(np.unique(s), key=lambda t: abs(np.mean(s[~y] >= t) - np.mean(s[y] < t)))),
+            _threshold,
             "This is the threshold at which the two rates are equal: the rate is asked for.",
             "Return one of the two rates at that threshold.",
         ),
         Mistake(
-            "the accuracy for the error",
-            lambda s, y: 1 - _eer(s, y),
-            "This is 1 less the error rate.",
-            "The share of wrong decisions is asked for.",
-        ),
-        Mistake(
             "the least error for the equal error",
-            lambda s, y: float(min(np.mean((s >= t) != y) for t in np.unique(s))),
+            _least_error,
             "This is the least share of errors over all pairs, which depends on how many of each there are.",
             "Find where the false accept rate and the false reject rate meet, each with its own total.",
         ),
@@ -504,11 +524,13 @@ def tar_at_far(rng):
 )
 def eer(rng):
     def case(what, same, others, apart):
-        return Case(what, _verification(rng, same, others, apart=apart), tol=2e-3)
+        return Case(what, _verification(rng, same, others, apart=apart, spread=1.8), tol=2e-3)
 
     return [
         Part("as many of each", [case("as many of each", 2000, 2000, 2.0), case("closer", 2000, 2000, 1.0)]),
-        Part("ten times as many different pairs", [case("300 and 3000 pairs", 600, 6000, 1.5)]),
+        Part(
+            "ten times as many different pairs", [case("600 same and 6000 different pairs", 600, 6000, 1.5)]
+        ),
     ]
 
 
@@ -752,15 +774,15 @@ def _carried(W, degrees):
             "A whole turn is 360 degrees, or 2π.",
         ),
         Mistake(
-            "reshaped instead of transposed",
-            lambda W, a: (W.reshape(W.shape[::-1]), math.radians(a)),
-            "The shape is right and the numbers stand elsewhere: reshape reads on along rows.",
-            "A class is a column of W, and must become a row.",
-        ),
-        Mistake(
             "not transposed",
             lambda W, a: (W, math.radians(a)),
             "W is as it came: its columns are the classes, and here rows are.",
+            "A class is a column of W, and must become a row.",
+        ),
+        Mistake(
+            "reshaped instead of transposed",
+            lambda W, a: (W.reshape(W.shape[::-1]), math.radians(a)),
+            "The shape is right and the numbers stand elsewhere: reshape reads on along rows.",
             "A class is a column of W, and must become a row.",
         ),
         Mistake(
@@ -776,7 +798,7 @@ def carry_over(rng):
         return Case(what, (directions(classes, dim, rng).T.astype("float32").copy(), degrees))
 
     return [
+        Part("as many of each", [case("W (4, 4), 30 degrees", 4, 4, 30.0)]),
         Part("more dimensions than classes", [case("W (8, 5), 28.6 degrees", 8, 5, 28.6)]),
         Part("more classes than dimensions", [case("W (2, 10), 10 degrees", 2, 10, 10.0)]),
-        Part("as many of each", [case("W (4, 4), 30 degrees", 4, 4, 30.0)]),
     ]

@@ -108,6 +108,12 @@ def _head_mistakes(psi):
             "Leave softmax to the loss, which takes it together with the logarithm.",
         ),
         Mistake(
+            "probabilities for logits",
+            _softmax(_head(psi, length=True)),
+            "Each row sums to 1: softmax has been taken already. And ‖x‖ stands where the scale should.",
+            "Leave softmax to the loss, and multiply by the scale.",
+        ),
+        Mistake(
             "x is not normalised",
             _head(psi, normed=(False, True)),
             "Your logits grow with ‖x‖: the embedding is not normalised.",
@@ -166,16 +172,16 @@ def _true(out, x, w, labels, *rest):
     return tf.gather(out, labels, batch_dims=1)
 
 
-def _classes(what, theta, classes, dim, margin, scale, rng, dtype="float32", **rest):
+def _classes(what, theta, classes, dim, margin, scale, rng, dtype="float32"):
     """A case f(x, w, labels, margin, scale), row i at an angle theta[i] from its true class."""
     w = directions(classes, dim, rng)
     labels = rng.integers(0, classes, len(theta)).astype("int32")
     x = turned(w[labels], theta, rng)
     args = (stretched(x, rng).astype(dtype), stretched(w, rng).astype(dtype), labels, margin, scale)
-    return Case(what, args, angles(theta), **rest)
+    return Case(what, args, angles(theta), size=scale)
 
 
-def _sloped(case, which, **rest):
+def _sloped(case, which):
     """The same points, seen by the gradient of their true logits."""
     clip = Mistake("a clip before acos", lambda x, *rest: np.zeros(x.shape), *CLIP)
     lost = Mistake(
@@ -293,8 +299,8 @@ def _arc(theta, m):
     ],
 )
 def arcface(rng):
-    past = (2.7, 2.9, 3.1, 3.14, 1.0)
-    tiny = _classes("tiny angles", TINY, 6, 2, 0.5, 64.0, rng, tol=1.5e-6, size=64.0)
+    past = (2.7, 2.8, 2.9, 3.1, 1.0)
+    tiny = _classes("tiny angles", TINY, 6, 2, 0.5, 64.0, rng)
     ordinary = _classes("ordinary angles", (0.2, 0.6, 1.0, 1.5, 1.9, 2.3), 5, 8, 0.5, 30.0, rng)
     return [
         Part("ordinary angles", [ordinary, _sloped(ordinary, "arcface")]),
@@ -369,7 +375,7 @@ def _sphere(theta, m):
     ],
 )
 def sphereface(rng):
-    tiny = _classes("tiny angles", TINY, 6, 2, 4.0, 64.0, rng, tol=1.5e-6, size=64.0)
+    tiny = _classes("tiny angles", TINY, 6, 2, 4.0, 64.0, rng)
     ordinary = _classes("ordinary angles", (0.2, 0.6, 0.9, 1.2, 1.4), 5, 8, 2.0, 30.0, rng)
     return [
         Part("ordinary angles", [ordinary, _sloped(ordinary, "sphereface")]),
@@ -434,7 +440,7 @@ def _cos(theta, m):
 )
 def cosface(rng):
     ordinary = _classes("ordinary angles", (0.2, 0.6, 1.0, 1.5, 1.9, 2.9), 5, 8, 0.35, 30.0, rng)
-    tiny = _classes("tiny angles", TINY, 6, 2, 0.35, 64.0, rng, size=64.0)
+    tiny = _classes("tiny angles", TINY, 6, 2, 0.35, 64.0, rng)
     return [
         Part("ordinary angles", [ordinary, _sloped(ordinary, "cosface")]),
         _sizes(0.1, rng),
@@ -541,7 +547,10 @@ def arcface_gradient(rng):
         return found._replace(args=(*found.args, margin, scale), tol=tol, size=size or scale)
 
     aligned = case("x along w", (0.5, 1.0, 0.3), 2, 0.5, 30.0, "float64")
-    aligned.args[0][1] = 2 * aligned.args[1][1]
+    aligned.args[0][1], aligned.args[1][1] = (
+        (0.0, 1.5),
+        (0.0, 3.0),
+    )  # exactly: along other vectors rounding is left
     return [
         Part(
             "ordinary angles",

@@ -138,6 +138,12 @@ def angle_in_keras(x, w):
     return ops.arctan2(ops.norm(x - ops.expand_dims(c, 1) * w, axis=1), c)
 
 
+@right("angle")
+@tf.function(reduce_retracing=True)
+def angle_compiled(x, w):
+    return geometry.angle(x, w)
+
+
 def _cosine(x, w):
     return tf.reduce_sum(tf.math.l2_normalize(x, 1) * tf.math.l2_normalize(w, 1), axis=1)
 
@@ -196,3 +202,99 @@ def angle_exchanged(x, w):
     x, w = unit_by_where(x), unit_by_where(w)
     c = (x * w).sum(1, keepdims=True)
     return np.arctan2(c[:, 0], np.linalg.norm(x - c * w, axis=1))
+
+
+# ---- the cosine unrolled, and the one equation
+
+right("ucos")(geometry.ucos)
+
+
+@right("ucos")
+def ucos_by_loops(phi):
+    out = np.zeros(np.shape(phi))
+    for at, p in np.ndenumerate(phi):
+        k = int(p / np.pi)
+        out[at] = (-1) ** k * np.cos(float(p)) - 2 * k
+    return out
+
+
+@right("ucos")
+def ucos_without_powers(phi):
+    k = np.floor_divide(phi, np.pi)
+    return np.cos(phi - k * np.pi) - 2 * k
+
+
+@right("ucos")
+def ucos_in_tensorflow(phi):
+    k = tf.floor(phi / np.pi)
+    return tf.where(k % 2 == 0, 1.0, -1.0).numpy() * tf.cos(phi) - 2 * k
+
+
+@wrong("ucos", 0, "the sign flips past π")
+def ucos_plain(phi):
+    return tf.cos(phi)
+
+
+@wrong("ucos", 0, "only the sign")
+def ucos_no_steps(phi):
+    return np.where(phi // np.pi % 2 == 0, 1, -1) * np.cos(phi)
+
+
+@wrong("ucos", 0, "only the steps")
+def ucos_no_sign(phi):
+    return np.cos(phi) - 2 * (phi // np.pi)
+
+
+@wrong("ucos", 0, "held at π")
+def ucos_held(phi):
+    return np.cos(np.minimum(phi, np.pi))
+
+
+@wrong("ucos", 1, "reflected once")
+def ucos_reflected(phi):
+    return np.where(phi < np.pi, np.cos(phi), -2 - np.cos(phi))
+
+
+@wrong("ucos", 0, "exception")
+def ucos_for_one_number(phi):
+    return np.cos(phi) if phi < np.pi else -2 - np.cos(phi)
+
+
+right("psi")(lambda theta, m1, m2, m3: geometry.ucos(m1 * theta + m2) - m3)
+
+
+@right("psi")
+def psi_in_numpy(theta, m1, m2, m3):
+    phi = m1 * theta + m2
+    k = phi // np.pi
+    return (1 - 2 * (k % 2)) * np.cos(phi) - 2 * k - m3
+
+
+@right("psi")
+def psi_by_loops(theta, m1, m2, m3):
+    return np.array([float(ucos_by_loops(m1 * t + m2)) - m3 for t in theta])
+
+
+@wrong("psi", 2, "the sign flips past π")
+def psi_plain(theta, m1, m2, m3):
+    return np.cos(m1 * theta + m2) - m3
+
+
+@wrong("psi", 0, "m3 at the wrong sign")
+def psi_sign(theta, m1, m2, m3):
+    return psi_in_numpy(theta, m1, m2, -m3)
+
+
+@wrong("psi", 1, "m1 multiplies the sum")
+def psi_brackets(theta, m1, m2, m3):
+    return psi_in_numpy(m1 * (theta + m2), 1, 0, m3)
+
+
+@wrong("psi", 0, "degrees given for radians")
+def psi_degrees(theta, m1, m2, m3):
+    return psi_in_numpy(theta, m1, np.radians(m2), m3)
+
+
+@wrong("psi", 0, "m3 inside the cosine")
+def psi_inside(theta, m1, m2, m3):
+    return psi_in_numpy(theta, m1, m2 + m3, 0)

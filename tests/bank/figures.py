@@ -1,0 +1,362 @@
+"""Losses, what the circle can hold, verification rates, blocks, memory and carried weights."""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from bank import right, wrong
+from marginlab.budget import budget
+from marginlab.budget import largest_margin as budget_margin
+from marginlab.budget import least_scale as budget_scale
+
+# ---- cross-entropy
+
+
+@right("cross_entropy")
+def loss_in_numpy(logits, labels):
+    top = logits.max(axis=1)
+    return np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top - logits[np.arange(len(labels)), labels]
+
+
+@right("cross_entropy")
+def loss_by_tensorflow(logits, labels):
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+
+
+@right("cross_entropy")
+def loss_by_keras(logits, labels):
+    return keras.losses.sparse_categorical_crossentropy(labels, tf.constant(logits), from_logits=True)
+
+
+@right("cross_entropy")
+def loss_by_loops(logits, labels):
+    out = []
+    for row, y in zip(logits.astype("float64"), labels, strict=True):
+        out.append(math.log(sum(math.exp(f - max(row)) for f in row)) + max(row) - row[y])
+    return np.array(out)
+
+
+@right("cross_entropy")
+def loss_by_logaddexp(logits, labels):
+    return np.logaddexp.reduce(logits, axis=1) - np.take_along_axis(logits, labels[:, None], 1)[:, 0]
+
+
+@wrong("cross_entropy", 2, "exp without the maximum")
+def loss_naive(logits, labels):
+    return np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(labels)), labels]
+
+
+@wrong("cross_entropy", 2, "the probability clipped")
+def loss_stuck_at_69(logits, labels):
+    p = tf.gather(tf.nn.softmax(tf.cast(logits, "float64")), labels, batch_dims=1)
+    return -tf.math.log(tf.maximum(p, 1e-30))
+
+
+@wrong("cross_entropy", 2, "an epsilon in the logarithm")
+def loss_epsilon(logits, labels):
+    p = tf.gather(tf.nn.softmax(tf.cast(logits, "float64")), labels, batch_dims=1)
+    return -tf.math.log(p + 1e-12)
+
+
+@wrong("cross_entropy", 0, "shape")
+def loss_mean(logits, labels):
+    return loss_in_numpy(logits, labels).mean()
+
+
+@wrong("cross_entropy", 0, "the sign of the loss")
+def loss_sign(logits, labels):
+    return -loss_in_numpy(logits, labels)
+
+
+@wrong("cross_entropy", 0, "the largest not put back")
+def loss_largest(logits, labels):
+    return loss_in_numpy(logits, labels) - logits.max(axis=1)
+
+
+# ---- what the circle can hold
+
+
+@right("loss_floor")
+def floor_by_budget(scale, classes):
+    return budget(classes, 2, "normface", scale=scale).best_loss
+
+
+@right("loss_floor")
+def floor_in_numpy(scale, classes):
+    logits = scale * np.cos(2 * np.pi * np.arange(classes) / classes)
+    return np.log(np.sum(np.exp(logits - scale)))
+
+
+@wrong("loss_floor", 0, "the simplex for the circle")
+def floor_simplex(scale, classes):
+    return math.log(1 + (classes - 1) * math.exp(-scale * classes / (classes - 1)))
+
+
+@wrong("loss_floor", 0, "the nearest two only")
+def floor_nearest(scale, classes):
+    near = 1 if classes == 2 else 2
+    return math.log(1 + near * math.exp(scale * (math.cos(2 * math.pi / classes) - 1)))
+
+
+@wrong("loss_floor", 2, "exp without the maximum")
+def floor_overflows(scale, classes):
+    e = np.exp(scale * np.cos(2 * np.pi * np.arange(classes) / classes))
+    return -np.log(e[0] / e.sum())
+
+
+@right("largest_margin")
+def margin_by_budget(classes):
+    return budget_margin(classes)[0]
+
+
+@right("largest_margin")
+def margin_as_an_array(classes):
+    return 2 * np.sin(np.asarray(np.pi / classes)) ** 2
+
+
+@wrong("largest_margin", 0, "the simplex for the circle")
+def margin_simplex(classes):
+    return classes / (classes - 1)
+
+
+@wrong("largest_margin", 0, "ArcFace's margin")
+def margin_angle(classes):
+    return 2 * math.pi / classes
+
+
+@wrong("largest_margin", 0, "half the angle")
+def margin_half(classes):
+    return 1 - math.cos(math.pi / classes)
+
+
+@right("least_scale")
+def scale_by_budget(classes, probability):
+    return budget_scale(classes, 2, probability)
+
+
+@right("least_scale")
+def scale_by_bisection(classes, probability):
+    gaps = np.cos(2 * np.pi * np.arange(classes) / classes) - 1
+    low, high = 0.0, 1e5
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if 1 / np.exp(middle * gaps).sum() < probability else (low, middle)
+    return high
+
+
+@wrong("least_scale", 0, "the simplex for the circle")
+def scale_simplex(classes, probability):
+    return (classes - 1) / classes * math.log((classes - 1) * probability / (1 - probability))
+
+
+@wrong("least_scale", 0, "AdaCos's scale")
+def scale_adacos(classes, probability):
+    return math.sqrt(2) * math.log(classes - 1) if classes > 2 else 0.0
+
+
+# ---- verification rates
+
+
+@right("tar_at_far")
+def tar_by_sorting(scores, same, far):
+    others = np.sort(scores[~same])
+    return np.mean(scores[same] > others[len(others) - 1 - math.floor(far * len(others) + 1e-9)])
+
+
+@right("tar_at_far")
+def tar_by_trying_all(scores, same, far):
+    best = 0.0
+    for t in np.append(np.unique(scores), np.inf):
+        if np.mean(scores[~same] >= t) <= far + 1e-12:
+            best = max(best, float(np.mean(scores[same] >= t)))
+    return best
+
+
+@right("tar_at_far")
+def tar_by_counting(scores, same, far):
+    order = np.argsort(-scores)
+    rates = np.cumsum(~same[order]) / np.sum(~same), np.cumsum(same[order]) / np.sum(same)
+    return rates[1][rates[0] <= far + 1e-12].max(initial=0.0)
+
+
+@wrong("tar_at_far", 0, "same turned round")
+def tar_turned_round(scores, same, far):
+    return tar_by_sorting(scores, ~same, far)
+
+
+@wrong("tar_at_far", 0, "the rejected for the accepted")
+def tar_rejected(scores, same, far):
+    return 1 - tar_by_sorting(scores, same, far)
+
+
+@wrong("tar_at_far", 0, "the threshold from all scores")
+def tar_all_scores(scores, same, far):
+    return np.mean(scores[same] > np.quantile(scores, 1 - far))
+
+
+@wrong("tar_at_far", 1, "more false accepts than allowed")
+def tar_by_quantile(scores, same, far):
+    return np.mean(scores[same] > np.quantile(scores[~same], 1 - far))
+
+
+@wrong("tar_at_far", 0, "the threshold for the rate")
+def tar_threshold(scores, same, far):
+    return np.quantile(scores[~same], 1 - far)
+
+
+@right("eer")
+def eer_by_trying_all(scores, same):
+    rates = [(np.mean(scores[~same] >= t), np.mean(scores[same] < t)) for t in np.linspace(-0.5, 1, 1501)]
+    far, frr = min(rates, key=lambda r: abs(r[0] - r[1]))
+    return (far + frr) / 2
+
+
+@right("eer")
+def eer_interpolated(scores, same):
+    order = np.argsort(-scores)
+    far = np.cumsum(~same[order]) / np.sum(~same)
+    frr = 1 - np.cumsum(same[order]) / np.sum(same)
+    i = int(np.argmax(far >= frr))
+    return (far[i] + frr[i]) / 2
+
+
+@wrong("eer", 0, "1 less the error")
+def eer_accuracy(scores, same):
+    return 1 - eer_interpolated(scores, same)
+
+
+@wrong("eer", 0, "the threshold for the rate")
+def eer_threshold(scores, same):
+    ts = np.linspace(-0.5, 1, 1501)
+    return ts[np.argmin([abs(np.mean(scores[~same] >= t) - np.mean(scores[same] < t)) for t in ts])]
+
+
+@wrong("eer", 0, "the least error for the equal error")
+def eer_least(scores, same):
+    return min(np.mean((scores >= t) != same) for t in np.linspace(-0.5, 1, 1501))
+
+
+# ---- classes by the thousand
+
+
+def _unit(v):
+    return v / np.linalg.norm(v, axis=1, keepdims=True)
+
+
+@right("blockwise")
+def blocks_by_logaddexp(x, w, scale, block):
+    out = np.full(len(x), -np.inf)
+    for i in range(0, len(w), block):
+        out = np.logaddexp(out, np.logaddexp.reduce(scale * _unit(x) @ _unit(w[i : i + block]).T, axis=1))
+    return out
+
+
+@right("blockwise")
+def blocks_with_a_running_maximum(x, w, scale, block):
+    x, top, total = _unit(x), np.full(len(x), -np.inf), np.zeros(len(x))
+    for i in range(0, len(w), block):
+        logits = scale * x @ _unit(w[i : i + block]).T
+        new = np.maximum(top, logits.max(axis=1))
+        total = total * np.exp(top - new) + np.exp(logits - new[:, None]).sum(axis=1)
+        top = new
+    return top + np.log(total)
+
+
+@right("blockwise")
+def blocks_in_tensorflow(x, w, scale, block):
+    x, each = tf.math.l2_normalize(x, 1), []
+    for i in range(0, len(w), block):
+        logits = scale * tf.matmul(x, tf.math.l2_normalize(w[i : i + block], 1), transpose_b=True)
+        each.append(tf.reduce_logsumexp(logits, axis=1))
+    return tf.reduce_logsumexp(tf.stack(each), axis=0)
+
+
+@wrong("blockwise", 3, "all classes at once")
+def blocks_not_at_all(x, w, scale, block):
+    logits = scale * _unit(x) @ _unit(w).T
+    top = logits.max(axis=1)
+    return top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
+
+
+@wrong("blockwise", 3, "exp without the maximum")
+def blocks_overflow(x, w, scale, block):
+    total = np.zeros(len(x))
+    for i in range(0, len(w), block):
+        total = total + np.exp(scale * _unit(x) @ _unit(w[i : i + block]).T).sum(axis=1)
+    return np.log(total)
+
+
+@wrong("blockwise", 3, "the rest of the classes left out")
+def blocks_without_the_rest(x, w, scale, block):
+    whole = len(w) // block * block
+    return blocks_by_logaddexp(x, w[:whole], scale, block)
+
+
+@wrong("blockwise", 0, "the blocks' results added")
+def blocks_added(x, w, scale, block):
+    starts = range(0, len(w), block)
+    return sum(np.logaddexp.reduce(scale * _unit(x) @ _unit(w[i : i + block]).T, axis=1) for i in starts)
+
+
+@wrong("blockwise", 0, "the first block only")
+def blocks_return_inside_the_loop(x, w, scale, block):
+    for i in range(0, len(w), block):
+        return np.logaddexp.reduce(scale * _unit(x) @ _unit(w[i : i + block]).T, axis=1)
+
+
+@right("memory")
+def memory_by_formula(classes, dim, batch):
+    return 4 * (4 * classes * dim + 3 * batch * classes)
+
+
+@right("memory")
+def memory_in_floats(classes, dim, batch):
+    return 4.0 * classes * (4.0 * dim + 3.0 * batch)
+
+
+@wrong("memory", 0, "numbers for bytes")
+def memory_in_numbers(classes, dim, batch):
+    return 4 * classes * dim + 3 * batch * classes
+
+
+@wrong("memory", 0, "Adam forgotten")
+def memory_without_adam(classes, dim, batch):
+    return 4 * (2 * classes * dim + 3 * batch * classes)
+
+
+@wrong("memory", 1, "whole numbers that overflow")
+def memory_in_int32(classes, dim, batch):
+    C, d, B = (np.array([n], "int32") for n in (classes, dim, batch))
+    return int((4 * (4 * C * d + 3 * B * C)).astype("uint32")[0])
+
+
+@right("carry_over")
+def carried_in_numpy(W, degrees):
+    return W.T, np.radians(degrees)
+
+
+@right("carry_over")
+def carried_in_tensorflow(W, degrees):
+    return tf.transpose(W), tf.constant(degrees * math.pi / 180, "float64")
+
+
+@wrong("carry_over", 0, "degrees given for radians")
+def carried_in_degrees(W, degrees):
+    return W.T, degrees
+
+
+@wrong("carry_over", 0, "not transposed")
+def carried_as_it_is(W, degrees):
+    return W, math.radians(degrees)
+
+
+@wrong("carry_over", 0, "reshaped instead of transposed")
+def carried_by_reshape(W, degrees):
+    return W.reshape(W.shape[1], W.shape[0]), math.radians(degrees)
+
+
+@wrong("carry_over", 0, "shape")
+def carried_without_margin(W, degrees):
+    return W.T
