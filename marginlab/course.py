@@ -474,6 +474,17 @@ def _read(submission, known):
     return nb
 
 
+# So that nbgrader's own commands, formgrader first of all, go on in the folder that was graded into.
+_GRADED = """c = get_config()
+c.CourseDirectory.notebook_id = "exercises"
+c.GenerateFeedback.preprocessors = [
+    "nbgrader.preprocessors.GetGrades",
+    "marginlab.course.ForStudents",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+]
+"""
+
+
 def _config(out, seed=""):
     config = Config()
     config.CourseDirectory = Config(root=str(out), notebook_id="exercises", source_directory="source")
@@ -565,6 +576,7 @@ def grade(
         shutil.rmtree(path / sheet if path.name == sheet else path, ignore_errors=True)
     (out / "source" / sheet).mkdir(parents=True, exist_ok=True)
     shutil.copy(Path(source, sheet, SHEET), out / "source" / sheet / SHEET)
+    (out / "nbgrader_config.py").write_text(_GRADED)
     result = _api(out).generate_assignment(sheet)
     if not result["success"]:
         raise RuntimeError(

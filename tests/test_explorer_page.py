@@ -24,7 +24,8 @@ def site(result, tmp_path_factory):
         (folder / name).write_text(text, encoding="utf-8")
     scripts = "".join(f'<script defer src="{name}"></script>' for name in (built.LIGHT, built.SCRIPT))
     cell = built.html(SETTINGS, result)
-    for name, cells in (("one", cell), ("two", cell * 2)):
+    pair = built.html(SETTINGS, result, group="pair") * 2
+    for name, cells in (("one", cell), ("two", cell * 2), ("pair", pair)):
         (folder / f"{name}.html").write_text(
             '<!doctype html><html lang="en"><meta charset="utf-8"><title>Explorer</title>'
             '<meta name="viewport" content="width=device-width">'
@@ -222,6 +223,18 @@ def test_two_on_a_page_do_not_disturb_each_other(open_page, site):
         "1",
         "2",
     )
+
+
+def test_two_that_are_compared_have_one_seed(open_page, site):
+    page = open_page(site / "pair.html")
+    slider(page, "seed").focus()
+    page.keyboard.press("ArrowRight")
+    for explorer in ("explorer", "explorer-2"):
+        assert right(trained(page, explorer)) >= 94
+        assert slider(page, "seed", explorer).input_value() == "1"
+    slider(page, "margin").focus()
+    page.keyboard.press("ArrowRight")
+    assert slider(page, "margin", "explorer-2").input_value() == "0.3"
 
 
 @pytest.mark.parametrize("lacking", ["Worker", "DecompressionStream"])

@@ -92,21 +92,17 @@ def test_lesson_runs_in_jupyterlab_and_its_slider_retrains(lab, browser):
 
     # Not awaited: the promise of a scroll may wait for ever.
     page.evaluate(f"() => {{ {NOTEBOOK}.scrollToItem({NOTEBOOK}.widgets.length - 2) }}")
-    picture = page.locator(".jupyter-widgets img, img.widget-image").first
-    picture.wait_for(timeout=60_000)
-    words = page.locator(".widget-html-content").last
-    before, said = picture.get_attribute("src"), words.inner_text()
-    assert re.match(r"9\d\.\d% of the test images right", said)
+    page.locator(".mlx-plane").first.wait_for(timeout=60_000)
+    now = page.locator(".mlx-now").first
+    until(page, "document.querySelector('.mlx-say').innerText.includes('right after')", 60)
+    before = now.inner_text()
+    assert re.match(r"9\d\.\d % of the test images right", before)
 
     page.locator(".jupyter-widgets .noUi-handle").first.focus()  # the margin
     for _ in range(4):
         page.keyboard.press("ArrowRight")
-    until(page, f"document.querySelector('img.widget-image').src != {json.dumps(before)}", 20)
-    until(
-        page,
-        f"[...document.querySelectorAll('.widget-html-content')].pop().innerText != {json.dumps(said)}",
-        20,
-    )
-    assert re.match(r"9\d\.\d% of the test images right", words.inner_text())
+    until(page, f"document.querySelector('.mlx-now').innerText != {json.dumps(before)}", 20)
+    until(page, "document.querySelector('.mlx-say').innerText.includes('right after')", 20)
+    assert re.match(r"9\d\.\d% of the test images right", page.locator(".mlx-say").first.inner_text())
     assert page.locator(".jupyter-widgets .widget-readout").first.inner_text() == "0.50"
     page.close()

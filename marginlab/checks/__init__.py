@@ -59,8 +59,11 @@ def _check(task):
         return report
 
     check.__name__ = check.__qualname__ = f"check_{task.name}"
-    wanted = ", ".join(task.arguments)
-    check.__doc__ = f"Check f({wanted}); prints what is right and what is not, and returns a `Report`."
+    check.__doc__ = f"""Check f({", ".join(task.arguments)}): {task.doc}
+
+    Prints which parts are right and where f first differs, and returns a `Report`. f takes NumPy
+    arrays, and may return NumPy's, TensorFlow's or Keras's.
+    """
     return check
 
 

@@ -299,6 +299,7 @@ def _arc(theta, m):
     ],
 )
 def arcface(rng):
+    """ArcFace's logits ``(B, C)``; the margin is in radians."""
     past = (2.7, 2.8, 2.9, 3.1, 1.0)
     tiny = _classes("tiny angles", TINY, 6, 2, 0.5, 64.0, rng)
     ordinary = _classes("ordinary angles", (0.2, 0.6, 1.0, 1.5, 1.9, 2.3), 5, 8, 0.5, 30.0, rng)
@@ -375,6 +376,7 @@ def _sphere(theta, m):
     ],
 )
 def sphereface(rng):
+    """SphereFace's logits ``(B, C)``; the margin is a multiplier of at least 1, of any real value."""
     tiny = _classes("tiny angles", TINY, 6, 2, 4.0, 64.0, rng)
     ordinary = _classes("ordinary angles", (0.2, 0.6, 0.9, 1.2, 1.4), 5, 8, 2.0, 30.0, rng)
     return [
@@ -439,6 +441,7 @@ def _cos(theta, m):
     ],
 )
 def cosface(rng):
+    """CosFace's logits ``(B, C)``; the margin is in cosine units."""
     ordinary = _classes("ordinary angles", (0.2, 0.6, 1.0, 1.5, 1.9, 2.9), 5, 8, 0.35, 30.0, rng)
     tiny = _classes("tiny angles", TINY, 6, 2, 0.35, 64.0, rng)
     return [
@@ -542,6 +545,8 @@ def _falls(theta, m):
     ],
 )
 def arcface_gradient(rng):
+    """the gradient in x of ArcFace's true logit, ``(B, d)``, row by row; the margin is in radians."""
+
     def case(what, theta, dim, margin, scale, dtype="float32", tol=1e-4, size=None):
         found = pair(what, theta, dim, rng, dtype)
         return found._replace(args=(*found.args, margin, scale), tol=tol, size=size or scale)
@@ -656,6 +661,8 @@ def _sized(by_x=1.0, by_w=1.0):
     ],
 )
 def normface(rng):
+    """NormFace's logits scale·cos θ, ``(B, C)``."""
+
     def case(what, n, classes, dim, scale, dtype="float32"):
         x, w = stretched(directions(n, dim, rng), rng), stretched(directions(classes, dim, rng), rng)
         return Case(what, (x.astype(dtype), w.astype(dtype), scale), size=scale)

@@ -31,7 +31,7 @@ def task(arguments, truth, mistakes):
 
     def make(points):
         name = points.__name__
-        TASKS[name] = Task(name, truth, points, tuple(mistakes), tuple(arguments.split("; ")))
+        TASKS[name] = Task(name, truth, points, tuple(mistakes), tuple(arguments.split("; ")), points.__doc__)
         return points
 
     return make

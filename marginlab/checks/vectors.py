@@ -102,6 +102,7 @@ def _clipped(x, w, epsilon):
     ],
 )
 def unit(rng):
+    """x̂ = x/‖x‖ of each row, ``(B, d)``; the zero vector stays zero."""
     rows = stretched(directions(6, 3, rng), rng)
     long = directions(6, 4, rng) * np.array([1e-10, 1e-7, 1e-3, 1.0, 1e5, 1e10])[:, None]
     zero = stretched(directions(4, 2, rng), rng)
@@ -219,6 +220,7 @@ def unit(rng):
     ],
 )
 def angle(rng):
+    """the angle of each pair of rows in radians, ``(B,)``, accurate at tiny angles in float32 too."""
     near_pi = math.pi - np.array([1e-3, 1e-2, 0.3, 1e-4])
     return [
         Part(
@@ -323,6 +325,8 @@ def _sign(phi):
     ],
 )
 def ucos(rng):
+    """the cosine unrolled, of the shape of phi, which is in radians and at least 0."""
+
     def case(what, low, high, dtype="float32", shape=(9,)):
         phi = np.sort(rng.uniform(low, high, shape), axis=0)
         return Case(what, (phi.astype(dtype),), _shown(phi) if phi.ndim == 1 else ())
@@ -424,6 +428,8 @@ def _shown(phi):
     ],
 )
 def psi(rng):
+    """ψ(θ) = ucos(m₁θ + m₂) - m₃, of the shape of theta; theta and m2 are in radians."""
+
     def case(what, low, high, *m, dtype="float64"):
         theta = np.sort(rng.uniform(low, high, 7)).astype(dtype)
         return Case(what, (theta, *m), angles(theta))

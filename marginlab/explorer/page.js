@@ -140,6 +140,17 @@ function bringToLife(root, name) {
     else settings = { ...settings, [target.name]: Number(target.value) };
     if (target.name === "head") controlsFor();
     else readOut(target);
+    if (target.name === "seed" && group) {
+      document.dispatchEvent(new CustomEvent("marginlab-seed", { detail: { group, from: root, seed: settings.seed } }));
+    }
+    changed();
+  });
+  // Explorers of a group are compared: each has its own margin, and all have one seed.
+  document.addEventListener("marginlab-seed", ({ detail }) => {
+    if (!group || detail.group !== group || detail.from === root) return;
+    settings = { ...settings, seed: detail.seed };
+    controls.elements.seed.value = settings.seed;
+    readOut(controls.elements.seed);
     changed();
   });
   const linked = () => {

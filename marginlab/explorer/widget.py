@@ -18,11 +18,13 @@ from matplotlib.figure import Figure
 from marginlab import plots
 from marginlab.budget import budget
 from marginlab.data import load_mnist
+from marginlab.explorer import page
 from marginlab.explorer.naive import naive_head
 from marginlab.heads import BY_NAME
 from marginlab.training import Trainer
 
 HERE = Path(__file__).parent
+COLUMNS = "repeat(auto-fit, minmax(min(100%, 340px), 1fr))"  # side by side where there is room
 
 
 def _script(name):
@@ -217,7 +219,7 @@ def _classes():
             self._hear_interrupts()
 
         def _hear_interrupts(self):
-            # An idle kernel ignores its interrupt button. What is saved here, it puts back when it is idle again.
+            # An idle kernel ignores its interrupt button. What is saved here it puts back when idle again.
             kernel = getattr(get_ipython(), "kernel", None)
             if hasattr(kernel, "saved_sigint_handler"):
                 kernel.saved_sigint_handler = interrupt
@@ -344,13 +346,10 @@ def _classes():
             bundle = super()._repr_mimebundle_(**kwargs)
             data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
             data = data | {"image/png": base64.b64encode(_picture(self.result.frames)).decode()}
-            try:
-                from marginlab.explorer import page
-            except ImportError:
-                return data, metadata
-            return data | {"text/html": self._page(page)}, metadata
+            return data | {"text/html": self.page()}, metadata
 
-        def _page(self, page):
+        def page(self):
+            """HTML of the same explorer for a built page, with its last whole run."""
             return page.html(self._shown, self.result, self.drawing.group)
 
     class Comparison(w.GridBox):
@@ -363,10 +362,7 @@ def _classes():
                 w.link((self.explorers[0].seed, "value"), (explorer.seed, "value"))
             super().__init__(
                 self.explorers,
-                layout={
-                    "grid_template_columns": "repeat(auto-fit, minmax(min(100%, 340px), 1fr))",
-                    "grid_gap": "24px",
-                },
+                layout={"grid_template_columns": COLUMNS, "grid_gap": "24px"},
             )
 
         def _repr_mimebundle_(self, **kwargs):
@@ -374,13 +370,9 @@ def _classes():
             data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
             results = [explorer.result.frames for explorer in self.explorers]
             data = data | {"image/png": base64.b64encode(_picture(*results)).decode()}
-            try:
-                from marginlab.explorer import page
-            except ImportError:
-                return data, metadata
-            columns = "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 320px), 1fr)); gap: 24px"
-            pages = "".join(f"<div>{explorer._page(page)}</div>" for explorer in self.explorers)
-            return data | {"text/html": f'<div style="{columns}">{pages}</div>'}, metadata
+            pages = "".join(f"<div>{explorer.page()}</div>" for explorer in self.explorers)
+            style = f"display: grid; grid-template-columns: {COLUMNS}; gap: 24px"
+            return data | {"text/html": f'<div style="{style}">{pages}</div>'}, metadata
 
     return Explorer, Comparison
 
