@@ -50,6 +50,9 @@ from nbgrader.utils import is_grade, is_locked, is_solution
 from traitlets import Unicode
 from traitlets.config import Config
 
+# nbgrader finds the program alembic by PATH; a virtual environment need not be activated for that.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
 SHEET = "exercises.ipynb"
 _LARGEST = 2**28  # bytes of a submitted notebook
 

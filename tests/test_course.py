@@ -109,7 +109,7 @@ def test_bundle_and_wheel_hold_no_secret_and_the_smoke_test_passes(tmp_path):
     for name in SHEETS:
         text = sources(files[f"lessons/{name}/{course.SHEET}"].decode())
         assert not [line for line in secrets(name) if line in text]
-    # The package computes what the sheets ask for, and may share code with them; no word of an answer or note.
+    # The package computes what the sheets ask for and may share code with them: no word of an answer.
     package = "\n".join(data.decode() for name, data in files.items() if name.endswith(".py"))
     prose = {line for name in SHEETS for line in secrets(name) if len(re.findall(r"[a-z]{3,}", line)) > 8}
     assert len(prose) > 60

@@ -1,7 +1,7 @@
 """One contender, in a process of its own: what tests/benchmarks/run.py starts, asks for a step, and reads.
 
 python tests/benchmarks/contender.py NAME classes dim batch     # then a line "step" a step, on standard input
-python tests/benchmarks/contender.py errors-NAME                # gradient errors: pairs as JSON on standard input
+python tests/benchmarks/contender.py errors-NAME    # gradient errors: pairs as JSON on standard input
 
 A step is the head's forward pass, cross-entropy and backward pass, to the gradients of
 embeddings and class directions. Each contender runs at its best settings: as many threads
