@@ -97,7 +97,7 @@ def _check(label_smoothing, block_size):
 
 
 def _others(q, w, b, labels, **settings):
-    """log Σ_{j≠y} exp(logit_j) and Σ_{j≠y} logit_j, both (B,); logit_j = q·v_j + b_j, v is ŵ if cosine, else w."""
+    """log Σ_{j≠y} exp(logit_j) and Σ_{j≠y} logit_j, (B,); logit_j = q·v_j + b_j, v is ŵ if cosine, else w."""
 
     @ops.custom_gradient
     def run(q, w, b, labels):
@@ -106,8 +106,9 @@ def _others(q, w, b, labels, **settings):
         others, total, inverse = _sums(*inputs, **settings)
 
         def grad(*args, upstream=None):
-            gradients = _gradients(*inputs, others, inverse, *(upstream or args), **settings)
-            return *gradients, _no_gradient(labels)
+            # TensorFlow passes two gradients, JAX a pair of them, PyTorch by name.
+            upstream = keras.tree.flatten(args if upstream is None else upstream)
+            return *_gradients(*inputs, others, inverse, *upstream, **settings), _no_gradient(labels)
 
         return (others, total), grad
 
