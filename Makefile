@@ -8,13 +8,13 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 CODE := $(shell find marginlab -name '*.py' -o -name '*.js')
 INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help book html lab test bench lint clean
+.PHONY: help book html lab test bench bench-quick lint clean
 help:
 	@echo "make book   build the book and serve it on localhost     (first time about 5 minutes, then seconds)"
 	@echo "make html   build the book into _build/html"
 	@echo "make lab    open the lessons in JupyterLab"
 	@echo "make test   run all tests                                (about 10 minutes)"
-	@echo "make bench  measure accuracies, speed and the defaults    (about 10 minutes)"
+	@echo "make bench  measure accuracies, speed and the defaults    (about 25 minutes; make bench-quick: 3)"
 	@echo "make lint   check style, and that no notebook holds outputs"
 	@echo "make clean  remove everything that was built or installed here"
 
@@ -52,16 +52,19 @@ test: $(VENV)/.test,book,lab
 	@$(PY) tests/browser.py
 	@$(PY) -m pytest
 
-bench: $(VENV)/.test
-	@echo "Measuring: about 10 minutes on two cores ..."
+bench: $(VENV)/.test,bench
+	@echo "Measuring everything, against peers: about 25 minutes on two quiet cores ..."
 	@$(PY) tests/benchmarks/accuracy.py
-	@$(PY) tests/benchmarks/speed.py
+	@$(PY) tests/benchmarks/run.py
 	@$(PY) tests/benchmarks/search_defaults.py
+
+bench-quick: $(VENV)/.test,bench
+	@$(PY) tests/benchmarks/run.py --quick
 
 lint: $(VENV)/.dev
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
-	@git ls-files '*.ipynb' | xargs $(VENV)/bin/nbstripout --verify
+	@git ls-files '*.ipynb' | xargs $(VENV)/bin/nbstripout --keep-id --verify
 
 clean:
 	rm -rf $(VENV) _build .pytest_cache .ruff_cache .hypothesis .coverage

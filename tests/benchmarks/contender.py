@@ -1,7 +1,7 @@
 """One contender, in a process of its own: what tests/benchmarks/run.py starts, asks for a step, and reads.
 
-python tests/benchmarks/contender.py NAME classes dim batch     # then a line "step" a step, on standard input
-python tests/benchmarks/contender.py errors-NAME    # gradient errors: pairs as JSON on standard input
+python tests/benchmarks/contender.py NAME classes dim batch   # then a line "step" a step, on standard input
+python tests/benchmarks/contender.py errors-NAME   # gradient errors: pairs as JSON on standard input
 
 A step is the head's forward pass, cross-entropy and backward pass, to the gradients of
 embeddings and class directions. Each contender runs at its best settings: as many threads
@@ -135,8 +135,7 @@ def by_tensorflow_gradient(name, x, w):
         head = reproduce.DemoArcFace()
         head.build(x.shape)
         head.w.assign(w)
-        # Its scale is ‖x‖, which is no part of the comparison.
-        call = lambda x: head.logits(x, tf.constant([0])) / tf.stop_gradient(tf.norm(x))  # noqa: E731
+        call = lambda x: head.logits(x, tf.constant([0]))  # noqa: E731
     else:
         head = heads.BY_NAME[name](2, margin=MARGIN, scale=1.0)
         head.build(x.shape)
@@ -149,7 +148,7 @@ def by_tensorflow_gradient(name, x, w):
 
 
 def by_torch_gradient(name, x, w):
-    """From the loss of two classes w and -w at scale 1: dloss/dlogit_0 is known, and both are logits of x."""
+    """The target logit at scale 1, by the library's own method or the published formula."""
     import torch
 
     x = torch.tensor([x], dtype=torch.float32, requires_grad=True)

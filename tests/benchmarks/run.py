@@ -1,4 +1,4 @@
-"""Speed, memory and accuracy against peers: prints tables, writes results.json and the figures of chapter 07.
+"""Speed, memory and accuracy against peers: prints tables and writes results.json.
 
     python tests/benchmarks/run.py               # about 15 minutes on two quiet cores
     python tests/benchmarks/run.py --quick       # under 3 minutes: fewer sizes, fewer repetitions
@@ -198,9 +198,25 @@ def blocks(quick):
     return rows
 
 
+def own_gradient(name, pair):
+    """∂logit/∂x of each one's own function of θ, at scale 1 (the demo: ‖x‖ and m = 0.15), in float64."""
+    from contender import MARGIN
+
+    if name == "demo":
+        value, _, gradient, _, _ = pair.logit(1, 0.15, 0, "norm")
+        if pair.theta + 0.15 <= np.pi:
+            return gradient
+        # Past π the demo's cosine turns back up, where ours is unrolled.
+        psi, size = np.cos(float(pair.theta) + 0.15), float(pair.x_norm)
+        radial = gradient - value / size * pair.x_unit
+        return psi * pair.x_unit - radial
+    if name == "arcface" or pair.theta + MARGIN <= np.pi:
+        return pair.logit(1, MARGIN, 0, 1)[2]
+    return pair.logit(1, 0, 0, 1)[2]  # past θ = π - m both fall back on cos θ - m·sin m
+
+
 def gradient_errors(quick):
     """Relative error of the ArcFace logit's gradient in x, against 50 digits; worst of three pairs."""
-    from contender import MARGIN
     from exact import Pair, pair_at
 
     thetas = [0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 2.0, 3.0, np.pi - 1e-3, np.pi - 1e-6]
@@ -215,16 +231,8 @@ def gradient_errors(quick):
             done = subprocess.run(command, input=sent, stdout=subprocess.PIPE, text=True, check=True)
             errors = []
             for gradient, pair in zip(json.loads(done.stdout), exact, strict=True):
-                # Past θ = π - m the peers fall back on a line or turn round: theirs is another function.
-                slope = -np.sin(float(pair.theta) + MARGIN)
-                if float(pair.theta) + MARGIN > np.pi:
-                    slope = {
-                        "pml": -np.sin(float(pair.theta)),
-                        "insightface": -np.sin(float(pair.theta)),
-                    }.get(name, slope if name == "demo" else -slope)
-                size = abs(slope) / float(pair.x_norm)
-                truth = -slope / float(pair.x_norm) * pair.tangent_x
-                error = np.linalg.norm(np.array(gradient) - truth) / size if size else np.nan
+                truth = own_gradient(name, pair)
+                error = np.linalg.norm(gradient - truth) / np.linalg.norm(truth)
                 errors.append(error if np.isfinite(gradient).all() else np.inf)
             columns[name] = np.reshape(errors, (-1, 3)).max(axis=1)
         part = [
@@ -242,16 +250,46 @@ def gradient_errors(quick):
 
 
 def imports(quick):
-    """Seconds to import marginlab and tensorflow, in fresh processes, in turn."""
-    times = {"tensorflow": [], "marginlab": []}
+    """Seconds to import what a user imports of the package, and tensorflow, in fresh processes, in turn."""
+    lines = {"tensorflow": "import tensorflow", "keras": "import keras"}
+    lines["marginlab"] = "from marginlab import heads, MarginClassifier, Trainer, load_mnist"
+    times = {name: {"wall": [], "cpu": []} for name in lines}
+    code = "import time; {}; print(time.process_time())"
     for _ in range(3 if quick else 7):
-        for name, taken in times.items():
+        for name, line in lines.items():
             start = time.perf_counter()
-            subprocess.run([sys.executable, "-c", f"import {name}"], check=True, stderr=subprocess.DEVNULL)
-            taken.append(time.perf_counter() - start)
-    rows = [{"name": name} | summary(taken) for name, taken in times.items()]
-    table("Import", [{"": r["name"], "seconds": r["median"]} for r in rows])
-    print(f"marginlab takes {rows[1]['median'] / rows[0]['median'] - 1:+.1%} of tensorflow's time more")
+            command = [sys.executable, "-c", code.format(line)]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            times[name]["wall"].append(time.perf_counter() - start)
+            times[name]["cpu"].append(float(done.stdout))
+    rows = [{"name": n} | {c: summary(v) for c, v in taken.items()} for n, taken in times.items()]
+    cells = [{"": r["name"], "wall s": r["wall"]["median"], "cpu s": r["cpu"]["median"]} for r in rows]
+    table("Import", cells)
+    return rows
+
+
+def communication(quick):
+    """Bytes that a device holds and sends in a step, from compiled programs: nothing is run."""
+    rows = []
+    sizes = (10_000,) if quick else (1_000, 10_000, 100_000)
+    points = [("data", 2, c, 512, 128) for c in sizes] + [("model", 2, c, 512, 128) for c in sizes]
+    if not quick:
+        points += [("model", n, 10_000, 512, 128) for n in (4, 8)]
+        points += [("model", 2, 10_000, d, 128) for d in (64, 1024)]
+        points += [("model", 2, 10_000, 512, b) for b in (32, 512)]
+        points += [("model", 2, 10_000, 512, 128, "blockwise")]
+    for point in points:
+        command = [sys.executable, HERE / "communication.py", *point]
+        done = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
+        found = json.loads(done.stdout.splitlines()[-1])
+        keys = ("mode", "devices", "classes", "dim", "batch", "loss")
+        rows.append(dict(zip(keys, [*point, "plain"][:6], strict=True)) | found)
+    lines = [
+        {k: str(r[k]) for k in ("mode", "devices", "classes", "dim", "batch", "loss")}
+        | {"sent MB": sum(r["collectives"].values()) / 1e6, "held MB": sum(r["held"].values()) / 1e6}
+        for r in rows
+    ]
+    table("One device's share of a step: results of collective operations, arguments and temporaries", lines)
     return rows
 
 
@@ -376,6 +414,7 @@ PARTS = {
     "gradient_errors": gradient_errors,
     "blocks": blocks,
     "imports": imports,
+    "communication": communication,
     "growth": growth,
     "retraining": retraining,
 }
@@ -384,7 +423,7 @@ PARTS = {
 def main():
     global TORCH
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="fewer sizes and repetitions; writes no figures")
+    parser.add_argument("--quick", action="store_true", help="fewer sizes and repetitions")
     parser.add_argument("--torch", default=TORCH, help="the Python that has torch and the peers")
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="only these")
     args = parser.parse_args()
@@ -396,8 +435,6 @@ def main():
     for name in args.parts or PARTS:
         results[name] = {"machine": machine(), "rows": PARTS[name](args.quick)}
         out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    if not args.quick:
-        subprocess.run([sys.executable, HERE / "figures.py"], check=True)
 
 
 if __name__ == "__main__":
