@@ -1,4 +1,4 @@
-"""Checks that tell a student in words where a function first goes wrong, and why that may be.
+"""Checks that tell a student in words where a function first goes wrong, and why that may be::
 
     from marginlab.checks import check_arcface
     report = check_arcface(my_function)     # prints what is right and where it first differs
@@ -6,7 +6,7 @@
 
 `grade(name, f)` is the same without the printing, for graded cells. What is compared is bound when
 this package is imported, from copies of `marginlab.reference` and `marginlab.budget` of its own. A
-graded cell, which must not trust what a notebook did before it, begins with
+graded cell, which must not trust what a notebook did before it, begins with::
 
     import sys
     for name in [name for name in sys.modules if name.startswith("marginlab.checks")]:

@@ -550,7 +550,7 @@ const HTML = `
   <div>
     <p class="mlx-now"></p>
     <div class="mlx-stage">
-      <canvas class="mlx-plane" role="img" tabindex="0"></canvas>
+      <canvas class="mlx-plane" role="img" aria-label="test digits in the plane" tabindex="0"></canvas>
       <div class="mlx-died" role="alert" hidden></div>
     </div>
     <div class="mlx-bar" role="group" aria-label="time">
@@ -567,11 +567,11 @@ const HTML = `
   </div>
   <div class="mlx-side">
     <figure><h4>Learning</h4>
-      <p class="mlx-key"></p><canvas class="mlx-chart" role="img"></canvas></figure>
+      <p class="mlx-key"></p><canvas class="mlx-chart" role="img" aria-label="loss and accuracy"></canvas></figure>
     <figure><h4>ψ(θ): what the true class scores, by the angle θ to it</h4>
-      <p class="mlx-key"></p><canvas class="mlx-chart" role="img"></canvas></figure>
+      <p class="mlx-key"></p><canvas class="mlx-chart" role="img" aria-label="ψ by angle"></canvas></figure>
     <figure><h4>The pull towards the true class, by θ</h4>
-      <p class="mlx-key"></p><canvas class="mlx-chart" role="img"></canvas></figure>
+      <p class="mlx-key"></p><canvas class="mlx-chart" role="img" aria-label="pull by angle"></canvas></figure>
     <div class="mlx-bar">
       <button data-do="circle" aria-pressed="false">on the circle</button>
       <button data-do="code">copy as code</button>
