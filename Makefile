@@ -10,10 +10,10 @@ INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check -c constraint
 
 .PHONY: help book html lab test bench bench-quick lint clean
 help:
-	@echo "make book   build the book and serve it on localhost     (first time about 5 minutes, then seconds)"
+	@echo "make book   build the book and serve it on localhost     (first time about 10 minutes, then seconds)"
 	@echo "make html   build the book into _build/html"
 	@echo "make lab    open the lessons in JupyterLab"
-	@echo "make test   run all tests                                (about 10 minutes)"
+	@echo "make test   run all tests                                (about 30 minutes)"
 	@echo "make bench  measure accuracies, speed and the defaults    (about 25 minutes; make bench-quick: 3)"
 	@echo "make lint   check style, and that no notebook holds outputs"
 	@echo "make clean  remove everything that was built or installed here"
@@ -35,7 +35,7 @@ _build/.code: $(CODE)
 	@mkdir -p _build && touch $@
 
 html: $(VENV)/.book _build/.code
-	@echo "Building the book: trains every model in it. About 2 minutes the first time, then 15 seconds ..."
+	@echo "Building the book: trains every model in it. About 6 minutes the first time, then half a minute ..."
 	@$(VENV)/bin/jupyter-book build . -W -n --keep-going
 	@echo "The book is in _build/html/index.html"
 
@@ -48,7 +48,7 @@ lab: $(VENV)/.lab
 	@$(VENV)/bin/jupyter lab lessons
 
 test: $(VENV)/.test,book,lab
-	@echo "Running all tests: about 10 minutes on two cores ..."
+	@echo "Running all tests: about 30 minutes on two cores ..."
 	@$(PY) tests/browser.py
 	@$(PY) -m pytest
 
