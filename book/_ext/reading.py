@@ -23,13 +23,14 @@ def _prepare(app, doctree):
         title.parent.insert(1, nodes.paragraph("", text, classes=["reading-time"]))
 
 
-def _without_outdated_roles(app, pagename, templatename, context, doctree):
-    """Bibliographies come with ARIA roles that ARIA 1.2 has withdrawn, or allows elsewhere only."""
+def _accessible(app, pagename, templatename, context, doctree):
+    """Tables scroll by keyboard; and no ARIA roles that ARIA 1.2 has withdrawn, as in bibliographies."""
     if "body" in context:
-        context["body"] = re.sub(r' role="(doc-biblioentry|doc-backlink|list)"', "", context["body"])
+        body = re.sub(r' role="(doc-biblioentry|doc-backlink|list)"', "", context["body"])
+        context["body"] = body.replace("<table ", '<table tabindex="0" ')
 
 
 def setup(app):
     app.connect("doctree-read", _prepare)
-    app.connect("html-page-context", _without_outdated_roles)
+    app.connect("html-page-context", _accessible)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
