@@ -71,9 +71,9 @@ def test_it_shows_its_first_run_and_its_neighbours(notebook):
     assert re.match(r"9\d\.\d% of the test images right after 2500 steps", told(notebook, "right after"))
     assert re.match(r"9\d\.\d %", notebook.locator(NOW).first.inner_text())
     until(notebook, f"document.querySelectorAll('{NOW}')[1].innerText.includes('step 2,500')", 20)
-    labels = [canvas.get_attribute("aria-label") for canvas in notebook.locator(".mlx-plane").all()]
-    assert labels[0].startswith("ArcFace at step 2500")
-    assert labels[1].startswith("Softmax at step 2500")
+    for i, head in enumerate(("ArcFace", "Softmax")):  # told a moment after it is drawn
+        label = f"document.querySelectorAll('.mlx-plane')[{i}].ariaLabel"
+        until(notebook, f"{label}.startsWith('{head} at step 2500')", 20)
 
 
 def test_a_slider_moved_by_keys_changes_picture_and_words(notebook):
