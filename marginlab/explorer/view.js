@@ -550,7 +550,7 @@ const HTML = `
   <div>
     <p class="mlx-now"></p>
     <div class="mlx-stage">
-      <canvas class="mlx-plane" role="img" aria-label="test digits in the plane" tabindex="0"></canvas>
+      <canvas class="mlx-plane" tabindex="0"></canvas>
       <div class="mlx-died" role="alert" hidden></div>
     </div>
     <div class="mlx-bar" role="group" aria-label="time">
@@ -567,11 +567,11 @@ const HTML = `
   </div>
   <div class="mlx-side">
     <figure><h4>Learning</h4>
-      <p class="mlx-key"></p><canvas class="mlx-chart" role="img" aria-label="loss and accuracy"></canvas></figure>
+      <p class="mlx-key"></p><canvas class="mlx-chart"></canvas></figure>
     <figure><h4>ψ(θ): what the true class scores, by the angle θ to it</h4>
-      <p class="mlx-key"></p><canvas class="mlx-chart" role="img" aria-label="ψ by angle"></canvas></figure>
+      <p class="mlx-key"></p><canvas class="mlx-chart"></canvas></figure>
     <figure><h4>The pull towards the true class, by θ</h4>
-      <p class="mlx-key"></p><canvas class="mlx-chart" role="img" aria-label="pull by angle"></canvas></figure>
+      <p class="mlx-key"></p><canvas class="mlx-chart"></canvas></figure>
     <div class="mlx-bar">
       <button data-do="circle" aria-pressed="false">on the circle</button>
       <button data-do="code">copy as code</button>
@@ -700,6 +700,12 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
       : `${grouped(labels.length)} test digits, each where the network puts it; rays are class directions. `) + rays;
   }
 
+  /** A canvas is an image to who does not see it as soon as there are words for it. */
+  function name(canvas, words) {
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", words);
+  }
+
   /** Once things stand still: the picture in words, for who does not see it. */
   function describe({frame, thetas}) {
     const turns = Array.from({length: frame.directions.length / 2}, (_, j) =>
@@ -707,14 +713,14 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
     const sorted = [...thetas].filter(isFinite).sort((a, b) => a - b);
     const median = sorted.length ? degrees(sorted[floor(sorted.length / 2)]) : "none";
     const {step, loss, accuracy} = now(), right = `${(100 * accuracy).toFixed(1)} % right`;
-    plane.setAttribute("aria-label", `${TITLES[settings.head]} at step ${step}: ${labels.length} test digits in the plane. `
+    name(plane, `${TITLES[settings.head]} at step ${step}: ${labels.length} test digits in the plane. `
       + `Class directions: ${turns.join(", ")}. Half of the digits are within ${median} of their own. `
       + "Arrow keys go from digit to digit.");
-    charts[0].setAttribute("aria-label", `Loss ${number(loss)} and accuracy, ${right}, at step ${step}; `
+    name(charts[0], `Loss ${number(loss)} and accuracy, ${right}, at step ${step}; `
       + `the first frame had loss ${number(frames[0].loss)}, ${(100 * frames[0].accuracy).toFixed(1)} % right.`);
-    charts[1].setAttribute("aria-label", `ψ falls from ${number(psi(0, settings))} at 0° over `
+    name(charts[1], `ψ falls from ${number(psi(0, settings))} at 0° over `
       + `${number(psi(PI / 2, settings))} at 90° to ${number(psi(PI, settings))} at 180°.`);
-    charts[2].setAttribute("aria-label", `The pull at 1°: ${number(pull(PI / 180, settings))}, at 90°: `
+    name(charts[2], `The pull at 1°: ${number(pull(PI / 180, settings))}, at 90°: `
       + `${number(pull(PI / 2, settings))}, at 179°: ${number(pull(PI * 179 / 180, settings))}.`);
   }
 
