@@ -7,13 +7,7 @@ import inspect
 import textwrap
 
 import numpy as np
-
-
-class Markdown(str):
-    """Text that a notebook shows as Markdown."""
-
-    def _repr_markdown_(self):
-        return str(self)
+from IPython.display import Markdown
 
 
 def code(*objects):

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from marginlab import encoders, geometry, heads
 from marginlab.budget import budget
-from marginlab.data import load_mnist
+from marginlab.data import load_mnist, shown_images
 
 # Chosen by `python tests/benchmarks/search_defaults.py`; its table is book/results/defaults.md.
 DEFAULTS = {
@@ -196,7 +196,7 @@ class Trainer:
         self.encoder = encoder()
         self.epochs, self.batch_size, self.frames, self.anneal = epochs, batch_size, frames, anneal
         self._defaults = {name: getattr(self.head, name) for name in getattr(self.head, "state", {})}
-        self._sample = np.sort(np.random.default_rng(0).choice(10_000, min(sample, 10_000), replace=False))
+        self._sample = shown_images(min(sample, 10_000))
 
         stem, self._tail = _split(self.encoder)
         self._x, self._y, self._x_test, self._y_test = _on_device(stem)

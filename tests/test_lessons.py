@@ -73,9 +73,9 @@ def until(page, expression, seconds):
 NOTEBOOK = "window.jupyterapp.shell.currentWidget.content"
 
 
-def test_lesson_runs_in_jupyterlab_and_its_slider_retrains(lab, browser):
-    page = browser.new_page(viewport={"width": 1300, "height": 1000})
-    page.goto(f"{lab}/lab/tree/05_arcface/lesson.ipynb?token=test&reset")
+def run_all_cells(page, url):
+    """Open a notebook in JupyterLab and run it to its end."""
+    page.goto(f"{url}?token=test&reset")
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
     session = "window.jupyterapp.shell.currentWidget?.sessionContext"
     until(page, f"{session}?.isReady && {session}.session?.kernel?.connectionStatus == 'connected'", 60)
@@ -83,6 +83,11 @@ def test_lesson_runs_in_jupyterlab_and_its_slider_retrains(lab, browser):
     page.wait_for_timeout(1000)  # the notebook hears of it a moment later
     page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
     until(page, f"{NOTEBOOK}.widgets.every(c => c.model.type != 'code' || c.model.executionCount)", 240)
+
+
+def test_lesson_runs_in_jupyterlab_and_its_slider_retrains(lab, browser):
+    page = browser.new_page(viewport={"width": 1300, "height": 1000})
+    run_all_cells(page, f"{lab}/lab/tree/05_arcface/lesson.ipynb")
     outputs = page.evaluate(
         f"() => JSON.stringify({NOTEBOOK}.widgets.map(c => c.model.outputs?.toJSON() ?? []))"
     )

@@ -419,17 +419,14 @@ def _cos(theta, m):
             "The margin is taken off after the scale: s·cos θ - m is almost no margin.",
             "The margin is in cosine units: take it from the cosine, then multiply by the scale.",
         ),
-        Mistake(
-            "ArcFace's margin",
-            _head(_arc),
-            "You add the margin to the angle, as ArcFace does. CosFace takes it from the cosine.",
-            "CosFace needs no angle at all.",
-        ),
-        Mistake(
-            "ArcFace's margin",
-            _head(lambda t, m: np.cos(t + m)),
-            "You add the margin to the angle, as ArcFace does. CosFace takes it from the cosine.",
-            "CosFace needs no angle at all.",
+        *(
+            Mistake(
+                "ArcFace's margin",
+                _head(psi),
+                "You add the margin to the angle, as ArcFace does. CosFace takes it from the cosine.",
+                "CosFace needs no angle at all.",
+            )
+            for psi in (_arc, lambda t, m: np.cos(t + m))  # unrolled, or not
         ),
         Mistake(
             "the cosine multiplied",

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from marginlab import plots
-from marginlab.data import load_mnist
+from marginlab.data import load_mnist, shown_images
 
 HERE = Path(__file__).parent
 CLASS = "marginlab-explorer"
@@ -129,20 +129,15 @@ def _module(name):
     return f"const {name}Module = {body};\nconst {name} = {name}Module();\n"
 
 
-def _images():
-    """Of both sets the images as 14 × 14 means in 16 shades, (n, 196), and their labels."""
-    for x, y in load_mnist():
-        yield np.rint(x.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4)) / 17).astype("uint8").reshape(-1, 196), y
+def pixels(x):
+    """Images as the explorer has them, ``(n, 28, 28) -> (n, 196)``: 14 × 14 means in 16 shades."""
+    return np.rint(x.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4)) / 17).astype("uint8").reshape(-1, 196)
 
 
-def _pairs(pixels):
-    """Two pixels a byte."""
-    return (pixels[:, ::2] << 4 | pixels[:, 1::2]).tobytes()
-
-
-def sample():
-    """Which test images the frames show: those of `Trainer`."""
-    return np.sort(np.random.default_rng(0).choice(10_000, SAMPLE, replace=False))
+def _pairs(x):
+    """The pixels of images, two a byte."""
+    shades = pixels(x)
+    return (shades[:, ::2] << 4 | shades[:, 1::2]).tobytes()
 
 
 def _base64(data):
@@ -150,13 +145,15 @@ def _base64(data):
 
 
 def _sample():
-    _, (x, y) = _images()
-    images, labels = _base64(_pairs(x[sample()])), "".join(map(str, y[sample()]))
+    _, (x, y) = load_mnist()
+    shown = shown_images(SAMPLE)
+    images, labels = _base64(_pairs(x[shown])), "".join(map(str, y[shown]))
     return f'self.marginlabSample = {{ labels: "{labels}", images: "{images}" }};\n'
 
 
 @functools.cache
 def _mnist():
-    (x, y), (x_test, y_test) = _images()
-    parts = [_pairs(x), _pairs(x_test), y.tobytes(), y_test.tobytes(), sample().astype("<u2").tobytes()]
+    (x, y), (x_test, y_test) = load_mnist()
+    shown = shown_images(SAMPLE).astype("<u2")
+    parts = [_pairs(x), _pairs(x_test), y.tobytes(), y_test.tobytes(), shown.tobytes()]
     return f'self.marginlabImages = "{_base64(gzip.compress(b"".join(parts), 6, mtime=0))}";\n'

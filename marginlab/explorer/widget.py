@@ -343,10 +343,7 @@ def _classes():
 
         def _repr_mimebundle_(self, **kwargs):
             """The widget; for a built page the same in the page; for a preview a picture."""
-            bundle = super()._repr_mimebundle_(**kwargs)
-            data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-            data = data | {"image/png": base64.b64encode(_picture(self.result.frames)).decode()}
-            return data | {"text/html": self.page()}, metadata
+            return _bundle(super()._repr_mimebundle_(**kwargs), [self.result.frames], self.page())
 
         def page(self):
             """HTML of the same explorer for a built page, with its last whole run."""
@@ -366,13 +363,10 @@ def _classes():
             )
 
         def _repr_mimebundle_(self, **kwargs):
-            bundle = super()._repr_mimebundle_(**kwargs)
-            data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-            results = [explorer.result.frames for explorer in self.explorers]
-            data = data | {"image/png": base64.b64encode(_picture(*results)).decode()}
+            runs = [explorer.result.frames for explorer in self.explorers]
             pages = "".join(f"<div>{explorer.page()}</div>" for explorer in self.explorers)
             style = f"display: grid; grid-template-columns: {COLUMNS}; gap: 24px"
-            return data | {"text/html": f'<div style="{style}">{pages}</div>'}, metadata
+            return _bundle(super()._repr_mimebundle_(**kwargs), runs, f'<div style="{style}">{pages}</div>')
 
     return Explorer, Comparison
 
@@ -385,17 +379,16 @@ def _limits(settings):
     return str(found) if found.feasible is False else ""
 
 
-@functools.cache
-def _images():
-    """The test images as the view shows them: (10000, 196) of 0 to 15, each the mean of 2×2 pixels."""
-    (_, _), (x, y) = load_mnist()
-    return np.rint(x.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4)) / 17).astype("uint8").reshape(-1, 196), y
-
-
 def _sample(trainer):
     """Labels and images of the test images that a trainer's frames show."""
-    images, labels = _images()
-    return {"labels": labels[trainer._sample].tobytes(), "images": images[trainer._sample].tobytes()}
+    _, (x, y) = load_mnist()
+    return {"labels": y[trainer._sample].tobytes(), "images": page.pixels(x[trainer._sample]).tobytes()}
+
+
+def _bundle(widgets, runs, html):
+    """What ipywidgets shows, and beside it a picture of the runs and HTML, as a bundle of mime types."""
+    data, metadata = widgets if isinstance(widgets, tuple) else (widgets, {})
+    return data | {"image/png": base64.b64encode(_picture(*runs)).decode(), "text/html": html}, metadata
 
 
 def _picture(*runs):
