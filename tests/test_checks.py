@@ -200,14 +200,14 @@ def forever_but_catching(x, w):
 
 
 def asleep(x, w):
-    time.sleep(3)
+    time.sleep(60)
 
 
 @pytest.mark.parametrize("f", [forever, forever_but_catching, asleep])
 def test_no_end(f):
     start, threads = time.perf_counter(), threading.active_count()
     report = checks.grade("angle", f, seconds=0.5)
-    assert time.perf_counter() - start < 2.5
+    assert time.perf_counter() - start < 30  # the one asleep would take 60
     assert report.kind == "time"
     assert "0.5 seconds" in report.hint(1)
     assert report.score == 0
