@@ -424,7 +424,7 @@ def scatter_on_circle(embeddings, labels, directions=None, ax=None):
         r = 1.02 + 0.5 * density[k]
         x, y = r * np.cos(middle), r * np.sin(middle)
         seen = density[k] > 2e-3
-        ax.fill(np.append(x, x[0]), np.append(y, y[0]), fc=_colour(k), alpha=0.3, lw=0, zorder=1)
+        ax.fill(x[seen], y[seen], fc=_colour(k), alpha=0.3, lw=0, zorder=1)
         ax.plot(np.where(seen, x, np.nan), np.where(seen, y, np.nan), color=_colour(k), lw=1.5, zorder=2)
     ax.add_patch(plt.Circle((0, 0), 1.02, fc="white", lw=0, zorder=2.5))
 

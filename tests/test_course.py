@@ -135,6 +135,25 @@ def test_variants_give_other_numbers_which_the_tests_share(tmp_path):
     assert again[0].read_bytes() == paths[0].read_bytes()
 
 
+def test_the_command_line(tmp_path, capsys):
+    (tmp_path / "ids.txt").write_text("ada\nbob\n")
+    commands = [
+        ("release", tmp_path / "release"),
+        ("bundle", tmp_path / "course.zip"),
+        ("variants", tmp_path / "ids.txt", tmp_path / "variants", "--seed", "7"),
+    ]
+    for command in commands:
+        course.main(["--source", str(LESSONS), *map(str, command)])
+    assert "16 notebooks written" in capsys.readouterr().out
+    assert len(list(tmp_path.rglob("release/*/*.ipynb"))) == 8
+    assert (tmp_path / "course.zip").stat().st_size > 10**6
+    with pytest.raises(ValueError, match=r"sheet must be one of 00_two_dimensions, .*, got '5'"):
+        course.main(
+            ["--source", str(LESSONS), "grade", str(tmp_path), "5", "--out", str(tmp_path / "graded")]
+        )
+    assert not (tmp_path / "graded").exists()
+
+
 @pytest.fixture(scope="module")
 def nbgraded(tmp_path_factory):
     """The eight sheets, from source to feedback and export, by nbgrader's command line and the root's file.

@@ -1,8 +1,9 @@
-"""Keep the built pages quiet: no script asks another host, none fails, and none is loaded twice.
+"""Keep the built pages quiet: no script asks another host, none fails, none holds up the first paint.
 
 Jupyter Book always loads sphinx_thebe, whose script names a host outside and,
-added twice to a page, stops with an error. No page here uses it. And the theme
-brings its icons twice, as a font of 0.2 MB and as a script of 1.5 MB.
+added twice to a page, stops with an error. No page here uses it. The theme
+brings its icons twice, as a font of 0.2 MB and as a script of 1.5 MB. And most
+scripts stand in the head, where a browser waits for them before it shows a word.
 """
 
 import re
@@ -19,16 +20,19 @@ def _scripts(app, pagename, templatename, context, doctree):
         context["script_files"] = [script for script in context["script_files"] if not is_thebe(script)]
 
 
-def _icons_once(app, exception):
+def _later(app, exception):
     if exception is None and app.builder.format == "html":
         for page in Path(app.outdir).rglob("*.html"):
             text = page.read_text(encoding="utf-8")
             short = re.sub(r"<script[^>]*/fontawesome\.js[^>]*></script>", "", text)
+            short = re.sub(r"<script(?![^>]* defer)(?=[^>]* src=)", "<script defer", short)
+            # A module waits in line with the deferred script that makes what it changes.
+            short = short.replace("<script>DOCUMENTATION_OPTIONS", '<script type="module">DOCUMENTATION_OPTIONS')
             if short != text:
                 page.write_text(short, encoding="utf-8")
 
 
 def setup(app):
-    app.connect("build-finished", _icons_once)
+    app.connect("build-finished", _later)
     app.connect("html-page-context", _scripts, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
