@@ -413,7 +413,7 @@ def scatter_on_circle(embeddings, labels, directions=None, ax=None):
     angles = _angles(unit)
     classes = 1 + max(labels.max(initial=0), 9)
 
-    bins = 720
+    bins = 360
     smooth = np.exp(-0.5 * (np.fft.rfftfreq(bins, 1 / bins) * np.radians(2)) ** 2)
     turn = np.linspace(-np.pi, np.pi, bins + 1)
     counts = np.array([np.histogram(angles[labels == k], turn)[0] for k in range(classes)])

@@ -27,7 +27,7 @@ def _later(app, exception):
             short = re.sub(r"<script[^>]*/fontawesome\.js[^>]*></script>", "", text)
             short = re.sub(r"<script(?![^>]* defer)(?=[^>]* src=)", "<script defer", short)
             # A module waits in line with the deferred script that makes what it changes.
-            short = short.replace("<script>DOCUMENTATION_OPTIONS", '<script type="module">DOCUMENTATION_OPTIONS')
+            short = short.replace("<script>DOCUMENTATION_", '<script type="module">DOCUMENTATION_')
             if short != text:
                 page.write_text(short, encoding="utf-8")
 

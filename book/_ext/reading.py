@@ -1,6 +1,7 @@
-"""For readers: how long a chapter takes to read, and figures that load when they are reached."""
+"""For readers: how long a chapter takes to read, and light figures that load when they are reached."""
 
 import re
+from pathlib import Path
 
 from docutils import nodes
 
@@ -30,7 +31,17 @@ def _accessible(app, pagename, templatename, context, doctree):
         context["body"] = body.replace("<table ", '<table tabindex="0" ')
 
 
+def _lighter(app, exception):
+    """Paths of figures to a hundredth of a point, where matplotlib writes a millionth."""
+    for figure in Path(app.outdir, "_images").glob("*.svg"):
+        text = figure.read_text(encoding="utf-8")
+        short = re.sub(r' d="[^"]+"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), text)
+        if short != text:
+            figure.write_text(short, encoding="utf-8")
+
+
 def setup(app):
+    app.connect("build-finished", _lighter)
     app.connect("doctree-read", _prepare)
     app.connect("html-page-context", _accessible)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
