@@ -8,10 +8,11 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 CODE := $(shell find marginlab -name '*.py' -o -name '*.js')
 INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help book html lab test bench bench-quick lint clean
+.PHONY: help book html pdf lab test bench bench-quick lint clean
 help:
 	@echo "make book   build the book and serve it on localhost     (first time about 10 minutes, then seconds)"
 	@echo "make html   build the book into _build/html"
+	@echo "make pdf    print the book into _build/marginlab.pdf      (needs a Chromium, and no TeX)"
 	@echo "make lab    open the lessons in JupyterLab"
 	@echo "make test   run all tests                                (about 30 minutes)"
 	@echo "make bench  measure accuracies, speed and the defaults    (about 25 minutes; make bench-quick: 3)"
@@ -42,6 +43,12 @@ html: $(VENV)/.book _build/.code
 book: html
 	@echo "Open http://127.0.0.1:$(PORT)/  (Ctrl+C ends it; another port: make book PORT=8001)"
 	@$(PY) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+pdf: $(VENV)/.test,book _build/.code
+	@echo "Building the book as one page: about 6 minutes, or half a minute after 'make html' ..."
+	@$(PY) tests/browser.py
+	@$(VENV)/bin/jupyter-book build . --builder singlehtml -W -n --keep-going
+	@$(PY) book/pdf.py _build/singlehtml _build/marginlab.pdf
 
 lab: $(VENV)/.lab
 	@echo "Opening JupyterLab on the lessons (Ctrl+C ends it) ..."

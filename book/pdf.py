@@ -1,8 +1,9 @@
 """Prints the book's single page as a PDF, with the browser that the tests use; no TeX is needed.
 
-python book/pdf.py _build/singlehtml/index.html _build/marginlab.pdf
+python book/pdf.py _build/singlehtml _build/marginlab.pdf
 """
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,13 +13,16 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import browser
 
 
-def main(html, pdf):
+def main(folder, pdf):
     path = browser.find() or sys.exit(browser.MISSING)
+    # Sphinx writes the page into a folder of its own, but its links as if it stood above.
+    html = shutil.copy(Path(folder, "book", "intro.html"), Path(folder, "book.html"))
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         page = chromium.new_page()
-        page.set_default_timeout(300_000)
-        page.goto(Path(html).resolve().as_uri())
+        page.goto(html.resolve().as_uri())
+        # Paper moves no slider: it gets what a browser without scripts shows.
+        page.evaluate("document.querySelectorAll('noscript').forEach(e => { e.outerHTML = e.textContent })")
         page.evaluate("document.querySelectorAll('img').forEach(image => { image.loading = 'eager' })")
         page.wait_for_function("[...document.images].every(image => image.complete)")
         page.wait_for_function("window.MathJax?.startup?.promise")

@@ -193,3 +193,12 @@ def softmax_loss_gradients(x, w, b, labels):
     x, w = np.asarray(x, "float64"), np.asarray(w, "float64")
     g = loss_slopes(softmax_logits(x, w, b), labels)
     return g @ w, g.T @ x, g.sum(axis=0)
+
+
+def arc(directions):
+    """The shortest arc of the circle, in radians, that holds all 2-D directions ``(C, 2)``.
+
+    C directions spread evenly leave one gap of 2π/C open: their arc is 2π(1 - 1/C).
+    """
+    turn = np.sort(np.arctan2(*np.asarray(directions, "float64").T[::-1]))
+    return 2 * np.pi - np.diff(turn, append=turn[0] + 2 * np.pi).max()

@@ -31,6 +31,12 @@ def _accessible(app, pagename, templatename, context, doctree):
         context["body"] = body.replace("<table ", '<table tabindex="0" ')
 
 
+def _one_page(app):
+    """The page that `make pdf` prints has mathematics, though its first chapter has none."""
+    if app.builder.name == "singlehtml":
+        app.set_html_assets_policy("always")
+
+
 def _lighter(app, exception):
     """Paths of figures to a hundredth of a point, where matplotlib writes a millionth."""
     for figure in Path(app.outdir, "_images").glob("*.svg"):
@@ -41,6 +47,7 @@ def _lighter(app, exception):
 
 
 def setup(app):
+    app.connect("builder-inited", _one_page)
     app.connect("build-finished", _lighter)
     app.connect("doctree-read", _prepare)
     app.connect("html-page-context", _accessible)
