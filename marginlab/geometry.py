@@ -84,7 +84,7 @@ def sine(x, w):
     s = ‖x̂ - (x̂·ŵ) ŵ‖.
 
     Naive form: sqrt(1 - c²). In float32 a cosine c near 1 no longer knows its
-    angle: the smallest that it can tell from 0 is 3.45e-4. Below, c rounds to 1,
+    angle: the smallest that it can stand for is 3.45e-4. Where c rounds to 1,
     the root is 0, and its derivative -c/sqrt(1 - c²) is infinite. Cure: subtract
     the vectors, which do know it, and not the squares.
     """

@@ -755,7 +755,7 @@ class scale_too_large:
     )
     cure = "Take the least scale that allows the probability you want: `least_scale(num_classes, dim, 0.99)`."
     met = ("ronghuaiyang/arcface-pytorch#38", "KevinMusgrave/pytorch-metric-learning#530")
-    axis, quantity = "number of classes on the circle", "gradient of the loss, half-way to the boundary"
+    axis, quantity = "number of classes on the circle", "slope of the loss in θ, half-way to the border"
     see = "At s = 64 few classes leave nothing to learn from; the fitting scale keeps pulling."
     points = (2, 3, 5, 10)
 
@@ -917,7 +917,7 @@ class flat_points_of_psi:
     )
     met = ("wy1iu/LargeMargin_Softmax_Loss#13", "wy1iu/sphereface#11", "wy1iu/sphereface#14")
     axis, quantity = "angle θ to the true class (rad)", "size of the gradient of ψ in x"
-    see = "At 90° m = 2 gives no push at all; the m = 1 of the first steps gives its strongest."
+    see = "At 90° m = 2 gives no pull at all; the m = 1 of the first steps gives its strongest."
     points = (1.0, 1.3, 1.5, np.pi / 2, 1.65, 2.0)
     draw, curve = "gradient", np.unique([*np.geomspace(0.1, 3.1, 120), np.pi / 2])
 
@@ -980,7 +980,7 @@ class margin_too_large_for_the_plane:
     cure = "Ask `budget` before training; here half the largest feasible margin, and at most .35."
     met = ("Wang et al. 2018, CosFace, §3.4", "derived here: `marginlab.budget`")
     axis, quantity = "number of classes on the circle", "lowest loss that all classes can have (nats), s = 64"
-    see = "Where even the best arrangement loses more than ln 2, its nearest rival wins with the margin in."
+    see = "Where even the best arrangement loses over ln 3, its two nearest rivals win with the margin in."
     points = (2, 4, 6, 7, 8, 10)
 
     def naive(classes):
@@ -991,7 +991,7 @@ class margin_too_large_for_the_plane:
         return [budget(C, 2, "cosface", m, 64.0).best_loss for C, m in zip(classes, margins, strict=True)]
 
     def wrong(points, values, truth):
-        return values > math.log(2)
+        return values > math.log(3)
 
 
 @_record("04_cosface")
@@ -1426,7 +1426,7 @@ class epsilon_lost_in_half_precision:
     cure = "No epsilon at all: heads lift half precision to float32, and `geometry.angle` needs no guard."
     met = ("derived here: the spacing of floats below 1",)
     axis, quantity = "epsilon of the guard", "size of the gradient at θ = 0, in float16"
-    see = "Only epsilons that float16 can tell from 0 guard anything."
+    see = "An epsilon guards only where float16 can tell 1 - epsilon from 1."
     points = (1e-2, 1e-3, 1e-4, 1e-5, 1e-7)
 
     def naive(epsilon):
