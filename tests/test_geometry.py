@@ -115,3 +115,10 @@ def test_ucos_is_continuous_and_flat_at_every_multiple_of_pi(k):
 def test_ucos_agrees_with_reference(phi):
     value = to_numpy(geometry.ucos(ops.convert_to_tensor(np.array([phi]))))
     np.testing.assert_allclose(value, reference.ucos([phi]), atol=1e-5)
+
+
+def test_arc_is_what_the_largest_gap_leaves():
+    turn = 2 * np.pi * np.arange(10) / 10 + 3  # evenly, and across the cut at π
+    assert reference.arc(np.c_[np.cos(turn), np.sin(turn)] * 7) == pytest.approx(1.8 * np.pi)
+    turn = np.radians([170, -170, -175, 178])
+    assert reference.arc(np.c_[np.cos(turn), np.sin(turn)]) == pytest.approx(np.radians(20))
