@@ -58,7 +58,7 @@ class Contender:
         )
 
     def memory(self):
-        """When it is ready: what it held at rest, and what more two steps took at most, in MiB."""
+        """When it is ready: what it held at rest, and what a step takes more, in MiB."""
         return json.loads(self.process.stdout.readline())
 
     def step(self):
@@ -189,7 +189,7 @@ def blocks(quick):
             rows += race([(name, 1_000_000, 128, 128)], 5)
         table("One million classes", list(shown(rows[2:], "plain")))
         for r in rows[2:]:
-            print(f"{r['name']}: whole process {gib(r):.2f} GiB at its peak")
+            print(f"{r['name']}: the whole process held {gib(r):.2f} GiB at its peak")
     return [*rows, {"name": "difference", "classes": classes, "error": blockwise_error(classes, 128, 128)}]
 
 
