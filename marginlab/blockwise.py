@@ -42,8 +42,9 @@ def cross_entropy(head, embeddings, labels, *, label_smoothing=0.0, block_size=2
     # Keras hands a variable back as it is where TensorFlow wants a tensor; reshaping reads it.
     w, b = (ops.reshape(v, v.shape) for v in (head.class_directions, b))
     cosine = not isinstance(head, heads.Softmax)
-    others, total = _others(q, w, b, labels, cosine=cosine, block_size=int(block_size))
+    sums = _others(q, w, b, labels, cosine=cosine, block_size=int(block_size))
     target = head.target(embeddings, labels)
+    others, total = sums[0], sums[1]
     losses = ops.softplus(others - target)
     if label_smoothing:
         losses = losses + label_smoothing * (target - (total + target) / head.num_classes)
@@ -97,7 +98,7 @@ def _check(label_smoothing, block_size):
 
 
 def _others(q, w, b, labels, **settings):
-    """log Σ_{j≠y} exp(logit_j) and Σ_{j≠y} logit_j, (B,); logit_j = q·v_j + b_j, v is ŵ if cosine, else w."""
+    """(2, B): log Σ_{j≠y} exp(logit_j) and Σ_{j≠y} logit_j; logit_j = q·v_j + b_j; v is ŵ if cosine, or w."""
 
     @ops.custom_gradient
     def run(q, w, b, labels):
@@ -105,12 +106,12 @@ def _others(q, w, b, labels, **settings):
         inputs = [ops.stop_gradient(v) for v in (q, w, b, labels)]
         others, total, inverse = _sums(*inputs, **settings)
 
-        def grad(*args, upstream=None):
-            # TensorFlow passes two gradients, JAX a pair of them, PyTorch by name.
-            upstream = keras.tree.flatten(args if upstream is None else upstream)
-            return *_gradients(*inputs, others, inverse, *upstream, **settings), _no_gradient(labels)
+        def grad(*args, upstream=None):  # PyTorch passes it by name, after the inputs
+            upstream = args[0] if upstream is None else upstream
+            found = _gradients(*inputs, others, inverse, upstream[0], upstream[1], **settings)
+            return *found, _no_gradient(labels)
 
-        return (others, total), grad
+        return ops.stack([others, total]), grad  # one output is all that PyTorch's way has room for
 
     return run(q, w, b, labels)
 
