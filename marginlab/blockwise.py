@@ -104,11 +104,11 @@ def _others(q, w, b, labels, **settings):
     def run(q, w, b, labels):
         # Stopped, or TensorFlow would keep every block for a backward pass of its own.
         inputs = [ops.stop_gradient(v) for v in (q, w, b, labels)]
-        others, total, inverse = _sums(*inputs, **settings)
+        others, total = _sums(*inputs, **settings)
 
         def grad(*args, upstream=None):  # PyTorch passes it by name, after the inputs
             upstream = args[0] if upstream is None else upstream
-            found = _gradients(*inputs, others, inverse, upstream[0], upstream[1], **settings)
+            found = _gradients(*inputs, others, upstream[0], upstream[1], **settings)
             return *found, _no_gradient(labels)
 
         return ops.stack([others, total]), grad  # one output is all that PyTorch's way has room for
@@ -145,13 +145,17 @@ def _blocks(classes, block_size):
     return -(-classes // size), size
 
 
-def _block(i, q, w, b, labels, inverse, size):
-    """First class, rows (size, d), 1/‖row‖ (size,), which classes count (B, size), and logits (B, size)."""
+def _block(i, q, w, b, labels, size, cosine):
+    """First class, rows (size, d), what to multiply q·row with (size,), which count, and logits (B, size)."""
     classes, dim = w.shape
     # The last block starts early enough to be whole, and skips what the one before had.
     start = ops.minimum(i * size, classes - size)
     rows = ops.slice(w, (start, 0), (size, dim))
-    inverse, b = (ops.slice(v, (start,), (size,)) for v in (inverse, b))
+    b = ops.slice(b, (start,), (size,))
+    inverse = ops.ones_like(b)
+    if cosine:  # 1/‖row‖, and 0 for the zero vector
+        length = geometry.norm(rows)
+        inverse = ops.where(length == 0, 0.0, 1 / length)
     logits = ops.matmul(q, ops.transpose(rows)) * inverse + b
     column = start + ops.arange(size, dtype="int32")
     counts = (column != ops.cast(labels, "int32")[:, None]) & (column >= i * size)
@@ -160,16 +164,12 @@ def _block(i, q, w, b, labels, inverse, size):
 
 @_compiled
 def _sums(q, w, b, labels, *, cosine, block_size):
-    """As `_others`; and (C,) what to multiply q·w with: 1/‖w‖ (0 for the zero vector) if cosine, else 1."""
+    """As `_others`, apart."""
     count, size = _blocks(w.shape[0], block_size)
-    inverse = ops.ones_like(b)
-    if cosine:
-        length = geometry.norm(w)
-        inverse = ops.where(length == 0, 0.0, 1 / length)
 
     def step(i, state):
         top, share, total = state
-        *_, counts, logits = _block(i, q, w, b, labels, inverse, size)
+        *_, counts, logits = _block(i, q, w, b, labels, size, cosine)
         new = ops.maximum(top, ops.max(ops.where(counts, logits, -np.inf), axis=-1))
         part = ops.sum(ops.where(counts, ops.exp(logits - new[:, None]), 0.0), axis=-1)
         return (
@@ -182,17 +182,17 @@ def _sums(q, w, b, labels, *, cosine, block_size):
     # Finite, for -∞ less -∞ is NaN where a first block skips all it has.
     low = ops.full_like(zero, float(np.finfo("float32").min) / 2)
     top, share, total = ops.fori_loop(0, count, step, (low, zero, zero))
-    return top + ops.log(share), total, inverse
+    return top + ops.log(share), total
 
 
 @_compiled
-def _gradients(q, w, b, labels, others, inverse, g_others, g_total, *, cosine, block_size):
+def _gradients(q, w, b, labels, others, g_others, g_total, *, cosine, block_size):
     """In q, w and b, from the gradients (B,) in both sums."""
     count, size = _blocks(w.shape[0], block_size)
 
     def step(i, state):
         dq, dw, db = state
-        start, rows, inv, counts, logits = _block(i, q, w, b, labels, inverse, size)
+        start, rows, inv, counts, logits = _block(i, q, w, b, labels, size, cosine)
         p = ops.exp(logits - others[:, None]) * g_others[:, None] + g_total[:, None]
         p = ops.where(counts, p, 0.0)
         dv = ops.matmul(ops.transpose(p), q) * inv[:, None]
