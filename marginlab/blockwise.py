@@ -42,8 +42,9 @@ def cross_entropy(head, embeddings, labels, *, label_smoothing=0.0, block_size=2
     # Keras hands a variable back as it is where TensorFlow wants a tensor; reshaping reads it.
     w, b = (ops.reshape(v, v.shape) for v in (head.class_directions, b))
     cosine = not isinstance(head, heads.Softmax)
-    others, total = _others(q, w, b, labels, cosine=cosine, block_size=int(block_size))
+    sums = _others(q, w, b, labels, cosine=cosine, block_size=int(block_size))
     target = head.target(embeddings, labels)
+    others, total = sums[0], sums[1]
     losses = ops.softplus(others - target)
     if label_smoothing:
         losses = losses + label_smoothing * (target - (total + target) / head.num_classes)
@@ -97,20 +98,20 @@ def _check(label_smoothing, block_size):
 
 
 def _others(q, w, b, labels, **settings):
-    """log Σ_{j≠y} exp(logit_j) and Σ_{j≠y} logit_j, (B,); logit_j = q·v_j + b_j, v is ŵ if cosine, else w."""
+    """(2, B): log Σ_{j≠y} exp(logit_j) and Σ_{j≠y} logit_j; logit_j = q·v_j + b_j; v is ŵ if cosine, or w."""
 
     @ops.custom_gradient
     def run(q, w, b, labels):
         # Stopped, or TensorFlow would keep every block for a backward pass of its own.
         inputs = [ops.stop_gradient(v) for v in (q, w, b, labels)]
-        others, total, inverse = _sums(*inputs, **settings)
+        others, total = _sums(*inputs, **settings)
 
-        def grad(*args, upstream=None):
-            # TensorFlow passes two gradients, JAX a pair of them, PyTorch by name.
-            upstream = keras.tree.flatten(args if upstream is None else upstream)
-            return *_gradients(*inputs, others, inverse, *upstream, **settings), _no_gradient(labels)
+        def grad(*args, upstream=None):  # PyTorch passes it by name, after the inputs
+            upstream = args[0] if upstream is None else upstream
+            found = _gradients(*inputs, others, upstream[0], upstream[1], **settings)
+            return *found, _no_gradient(labels)
 
-        return (others, total), grad
+        return ops.stack([others, total]), grad  # one output is all that PyTorch's way has room for
 
     return run(q, w, b, labels)
 
@@ -144,13 +145,17 @@ def _blocks(classes, block_size):
     return -(-classes // size), size
 
 
-def _block(i, q, w, b, labels, inverse, size):
-    """First class, rows (size, d), 1/‖row‖ (size,), which classes count (B, size), and logits (B, size)."""
+def _block(i, q, w, b, labels, size, cosine):
+    """First class, rows (size, d), what to multiply q·row with (size,), which count, and logits (B, size)."""
     classes, dim = w.shape
     # The last block starts early enough to be whole, and skips what the one before had.
     start = ops.minimum(i * size, classes - size)
     rows = ops.slice(w, (start, 0), (size, dim))
-    inverse, b = (ops.slice(v, (start,), (size,)) for v in (inverse, b))
+    b = ops.slice(b, (start,), (size,))
+    inverse = ops.ones_like(b)
+    if cosine:  # 1/‖row‖, and 0 for the zero vector
+        length = geometry.norm(rows)
+        inverse = ops.where(length == 0, 0.0, 1 / length)
     logits = ops.matmul(q, ops.transpose(rows)) * inverse + b
     column = start + ops.arange(size, dtype="int32")
     counts = (column != ops.cast(labels, "int32")[:, None]) & (column >= i * size)
@@ -159,16 +164,12 @@ def _block(i, q, w, b, labels, inverse, size):
 
 @_compiled
 def _sums(q, w, b, labels, *, cosine, block_size):
-    """As `_others`; and (C,) what to multiply q·w with: 1/‖w‖ (0 for the zero vector) if cosine, else 1."""
+    """As `_others`, apart."""
     count, size = _blocks(w.shape[0], block_size)
-    inverse = ops.ones_like(b)
-    if cosine:
-        length = geometry.norm(w)
-        inverse = ops.where(length == 0, 0.0, 1 / length)
 
     def step(i, state):
         top, share, total = state
-        *_, counts, logits = _block(i, q, w, b, labels, inverse, size)
+        *_, counts, logits = _block(i, q, w, b, labels, size, cosine)
         new = ops.maximum(top, ops.max(ops.where(counts, logits, -np.inf), axis=-1))
         part = ops.sum(ops.where(counts, ops.exp(logits - new[:, None]), 0.0), axis=-1)
         return (
@@ -181,17 +182,17 @@ def _sums(q, w, b, labels, *, cosine, block_size):
     # Finite, for -∞ less -∞ is NaN where a first block skips all it has.
     low = ops.full_like(zero, float(np.finfo("float32").min) / 2)
     top, share, total = ops.fori_loop(0, count, step, (low, zero, zero))
-    return top + ops.log(share), total, inverse
+    return top + ops.log(share), total
 
 
 @_compiled
-def _gradients(q, w, b, labels, others, inverse, g_others, g_total, *, cosine, block_size):
+def _gradients(q, w, b, labels, others, g_others, g_total, *, cosine, block_size):
     """In q, w and b, from the gradients (B,) in both sums."""
     count, size = _blocks(w.shape[0], block_size)
 
     def step(i, state):
         dq, dw, db = state
-        start, rows, inv, counts, logits = _block(i, q, w, b, labels, inverse, size)
+        start, rows, inv, counts, logits = _block(i, q, w, b, labels, size, cosine)
         p = ops.exp(logits - others[:, None]) * g_others[:, None] + g_total[:, None]
         p = ops.where(counts, p, 0.0)
         dv = ops.matmul(ops.transpose(p), q) * inv[:, None]

@@ -106,6 +106,26 @@ class MarginClassifier(keras.Model):
         """The head's class directions as unit vectors ``(C, d)``, a NumPy array."""
         return ops.convert_to_numpy(geometry.unit(self.head.class_directions))
 
+    def set_state_tree(self, state_tree):
+        """As Keras has it, for `load_weights` of an Orbax checkpoint and what else restores a state.
+
+        Raises:
+            ValueError: if the two do not have the same variables.
+        """
+        # Naive form: Keras's own, which passes over what it cannot find by its path. A model from
+        # `load_model` has other paths than the one that was saved: it kept new weights, and said nothing.
+        for kind, own in self.get_state_tree().items():
+            own, given = (
+                {"/".join(map(str, path)) for path, _ in keras.tree.flatten_with_path(tree)}
+                for tree in (own, state_tree.get(kind, own))
+            )
+            if own != given and kind != "metrics_variables":
+                raise ValueError(
+                    f"{kind}: the state has {sorted(given - own)}, the model {sorted(own - given)}; "
+                    "make and build model and optimizer by the code that made what was saved"
+                )
+        super().set_state_tree(state_tree)
+
     def get_config(self):
         parts = {"encoder": self.encoder, "head": self.head}
         parts = {name: keras.saving.serialize_keras_object(part) for name, part in parts.items()}

@@ -60,21 +60,30 @@ def rows(variable):
     return sum(shard.data.shape[0] for shard in variable.value.addressable_shards)
 
 
+def resume(model, checkpoints):
+    """Load the last checkpoint that was finished, if there is one: weights, optimiser and its count of steps.
+
+    `keras.models.load_model` does not do: its weights have other paths than those that were saved.
+    """
+    model(keras.Input((28, 28)))  # builds the weights
+    model.optimizer.build(model.trainable_variables)
+    if any(name.isdigit() for name in os.listdir(checkpoints)):  # half-written, the name has more to it
+        model.load_weights(checkpoints)
+
+
 def fit(name, epochs=1, checkpoints=None):
     (x, y), _ = load_mnist()
     data = tf.data.Dataset.from_tensor_slices((x[: BATCH * STEPS], y[: BATCH * STEPS].astype("int32")))
     callbacks = [Report(name)]
     # Every process must make the same weights, even those that a checkpoint then replaces.
     keras.utils.set_random_seed(0)
-    if checkpoints and os.listdir(checkpoints):
-        model = keras.models.load_model(checkpoints)  # the last that was finished
-    else:
-        encoder = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(16)])
-        margins = {"m2": 0.2, "m3": 0.05} if name == "combined" else {}
-        model = MarginClassifier(encoder, heads.BY_NAME[name](10, **margins))
-        model.compile(keras.optimizers.Adam(0.01))
+    encoder = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(16)])
+    margins = {"m2": 0.2, "m3": 0.05} if name == "combined" else {}
+    model = MarginClassifier(encoder, heads.BY_NAME[name](10, **margins))
+    model.compile(keras.optimizers.Adam(0.01))
     if checkpoints:
         callbacks.append(keras.callbacks.OrbaxCheckpoint(checkpoints, max_to_keep=2))
+        resume(model, checkpoints)
     start = int(model.optimizer.iterations) // STEPS
     model.fit(data.batch(BATCH), epochs=epochs, initial_epoch=start, callbacks=callbacks, verbose=0)
     slots = [rows(v) for v in model.optimizer.variables if "class_directions" in v.path]

@@ -1,4 +1,4 @@
-"""The same tests of geometry and heads, on the other Keras backends, each in a process of its own."""
+"""The same tests of what is written in keras.ops, on the other backends, each in a process of its own."""
 
 import importlib.util
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-FILES = ["test_geometry.py", "test_heads.py", "test_numerics.py"]
+FILES = ["test_geometry.py", "test_heads.py", "test_numerics.py", "test_blockwise.py"]
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])

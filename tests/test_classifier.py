@@ -94,6 +94,25 @@ def test_save_and_load_with_the_optimiser(tmp_path):
     assert again[0] == pytest.approx(again[1], rel=1e-4)
 
 
+def test_an_orbax_checkpoint_is_loaded_whole_or_not_at_all(tmp_path):
+    """Keras finds weights by path, and `load_model` makes other paths: all stayed new, without a word."""
+    keras.utils.clear_session()
+    m = model()
+    m.fit(X, Y, verbose=0, callbacks=[keras.callbacks.OrbaxCheckpoint(tmp_path)])
+    with pytest.raises(ValueError, match=r"trainable_variables: the state has .*class_directions"):
+        keras.models.load_model(tmp_path)
+    keras.utils.clear_session()
+    again = model()
+    again(X[:1])
+    with pytest.raises(ValueError, match=r"optimizer_variables: the state has .*velocity.* the model \[\]"):
+        again.load_weights(tmp_path)
+    again.optimizer.build(again.trainable_variables)
+    again.load_weights(tmp_path)
+    assert again.evaluate(X_TEST, Y_TEST, verbose=0) == m.evaluate(X_TEST, Y_TEST, verbose=0)
+    for a, b in zip(again.optimizer.variables, m.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_export_needs_no_labels(tmp_path):
     m = model()
     m.fit(X[:100], Y[:100], verbose=0)

@@ -8,6 +8,7 @@ so that no process holds them all. Then one of the two is killed.
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -163,17 +164,38 @@ def test_two_processes_train_as_one(mode, names, share, one_process, tmp_path):
             np.testing.assert_allclose(losses(lines, name), expected, rtol=1e-4)
 
 
-def test_when_a_process_dies_the_other_ends_with_words(tmp_path):
-    """SIGKILL in the middle of a training: the other ends within a minute, and says that its peer is gone."""
-    settings = {"mode": "model", "heads": ["arcface"], "heartbeat": 10}
+def test_a_process_dies_and_both_resume(tmp_path):
+    """SIGKILL while a checkpoint is written: the other ends within a minute, and says that its peer is gone.
+
+    Started again, both go on from the last checkpoint that was finished, as if nothing had been.
+    """
     checkpoints = tmp_path / "checkpoints"
     checkpoints.mkdir()
-    survivor, victim = workers(tmp_path, 2, epochs=1000, checkpoints=str(checkpoints), **settings)
+    settings = {"mode": "model", "heads": ["arcface"], "checkpoints": str(checkpoints)}
+    survivor, victim = workers(tmp_path, 2, heartbeat=10, epochs=1000, **settings)
     end = time.monotonic() + SECONDS
-    while not any(checkpoints.iterdir()):
+
+    def finished():
+        return [int(path.name) for path in checkpoints.iterdir() if path.name.isdigit()]
+
+    while not finished() or len(finished()) == len(list(checkpoints.iterdir())):
         assert victim.process.poll() is None, victim.errors[-3000:]
         assert time.monotonic() < end, "no checkpoint"
-        time.sleep(0.05)
+        time.sleep(0.005)
     victim.process.send_signal(signal.SIGKILL)
     assert survivor.wait(60) != 0
     assert re.search(r"Task 1 heartbeat timeout|Connection closed by peer|peer", survivor.errors)
+
+    last = max(finished())
+    half = checkpoints / f"{last + 7}.orbax-checkpoint-tmp"
+    shutil.copytree(checkpoints / str(last), half, ignore=shutil.ignore_patterns("*METADATA", "commit*"))
+    again = workers(tmp_path, 2, epochs=last + 3, **settings)
+    (undisturbed,) = workers(tmp_path, 1, epochs=last + 3, **settings | {"mode": "one", "checkpoints": None})
+    expected = undisturbed.finish()
+    for worker in again:
+        lines = worker.finish()
+        assert losses(lines, "arcface", last) == []
+        for epoch in (last + 1, last + 2):
+            np.testing.assert_allclose(
+                losses(lines, "arcface", epoch), losses(expected, "arcface", epoch), rtol=1e-4
+            )

@@ -1,13 +1,15 @@
 """One contender, in a process of its own: what tests/benchmarks/run.py starts, asks for a step, and reads.
 
 python tests/benchmarks/contender.py NAME classes dim batch   # then a line "step" a step, on standard input
-python tests/benchmarks/contender.py errors-NAME   # gradient errors: pairs as JSON on standard input
+python tests/benchmarks/contender.py errors NAME NAME   # gradients: pairs as JSON on standard input
+python tests/benchmarks/contender.py gemm   # of one core
 
 A step is the head's forward pass, cross-entropy and backward pass, to the gradients of
 embeddings and class directions. Each contender runs at its best settings: as many threads
 as cores, float32, and compiled where its name says so.
 """
 
+import ctypes
 import json
 import os
 import sys
@@ -45,7 +47,9 @@ def by_tensorflow(name, classes, dim, batch):
             return tf.reduce_sum(-tf.one_hot(y, classes) * tf.math.log(p), 1)
     else:
         kind = name if name in OURS else "arcface"
-        head = heads.BY_NAME[kind](classes, **({} if kind == "softmax" else {"scale": SCALE}))
+        settings = {} if kind == "softmax" else {"scale": SCALE}
+        # Ones, for a generator of random numbers leaves memory behind, and a step would find it there.
+        head = heads.BY_NAME[kind](classes, initializer="ones", **settings)
         head.build((batch, dim))
         directions = head.class_directions.value
 
@@ -104,21 +108,19 @@ def by_torch(name, classes, dim, batch):
         loss = torch.compile(loss)
 
     def run():
-        x.grad = weight.grad = None
         loss(x, y).backward()
+        x.grad = weight.grad = None
 
     return run
 
 
-def gradient_errors(name):
-    """Of ∂logit/∂x at the true class, for pairs (x, w): the gradients, as JSON."""
+def gradients(names):
+    """∂logit/∂x at the true class, for pairs (x, w), as JSON: of each name, the gradients."""
     pairs = json.load(sys.stdin)
-    out = []
-    for x, w in pairs:
-        if name in OURS or name == "demo":
-            out.append(by_tensorflow_gradient(name, x, w))
-        else:
-            out.append(by_torch_gradient(name, x, w))
+    out = {}
+    for name in names:
+        one = by_tensorflow_gradient if name in (*OURS, "demo") else by_torch_gradient
+        out[name] = [one(name, x, w) for x, w in pairs]
     print(json.dumps(out))
 
 
@@ -172,14 +174,53 @@ def by_torch_gradient(name, x, w):
     return x.grad[0].tolist()
 
 
+def blockwise_error(classes, dim, batch):
+    """How far blockwise is from plain, relative to the largest: the most of losses and both gradients."""
+    import numpy as np
+    import tensorflow as tf
+
+    from marginlab import blockwise, heads
+
+    head = heads.ArcFace(classes, margin=MARGIN, scale=SCALE)
+    head.build((batch, dim))
+    x, y = tf.random.normal((batch, dim)), tf.random.uniform((batch,), 0, classes, tf.int32)
+    found = []
+    for losses in (
+        lambda: tf.nn.sparse_softmax_cross_entropy_with_logits(y, head(x, y)),
+        lambda: blockwise.cross_entropy(head, x, y),
+    ):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = losses()
+        found.append([loss, *tape.gradient(loss, [x, head.class_directions.value])])
+    return max(float(np.max(np.abs(a - b)) / np.max(np.abs(a))) for a, b in zip(*found, strict=True))
+
+
+def gemm_rate(n=2048):
+    """Floating-point operations a second of this machine's matrix product: the best of ten."""
+    import tensorflow as tf
+
+    a = tf.random.normal((n, n))
+    product = tf.function(lambda: tf.matmul(a, a))
+    product()
+    times = []
+    for _ in range(10):
+        start = time.perf_counter()
+        product().numpy()
+        times.append(time.perf_counter() - start)
+    return 2 * n**3 / min(times)
+
+
 def serve(name, classes, dim, batch):
-    """Say {"resting", "peak"} in MiB, after two steps; then {"wall", "cpu"} in seconds, a step a line."""
+    """Say {"resting_mib", "extra_mib"} after two steps; then {"wall", "cpu"} in seconds, a step a line."""
     make = by_torch if name.startswith(("pml", "insightface")) else by_tensorflow
+    make(name, 10, dim, batch)()  # what a compiler needs for itself is no part of a step
     run = make(name, classes, dim, batch)
+    ctypes.CDLL(None).malloc_trim(0)  # nor what was freed and not yet given back
     resting = memory("VmRSS")
     for _ in range(2):
         run()
-    print(json.dumps({"resting": resting, "peak": memory("VmHWM")}), flush=True)
+    print(json.dumps({"resting_mib": resting, "extra_mib": memory("VmHWM") - resting}), flush=True)
     for _ in sys.stdin:
         wall, cpu = time.perf_counter(), time.process_time()
         run()
@@ -188,7 +229,12 @@ def serve(name, classes, dim, batch):
 
 
 if __name__ == "__main__":
-    if sys.argv[1].startswith("errors-"):
-        gradient_errors(sys.argv[1].removeprefix("errors-"))
+    if sys.argv[1] == "errors":
+        gradients(sys.argv[2:])
+    elif sys.argv[1] == "gemm":
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        print(gemm_rate())
     else:
         serve(sys.argv[1], *map(int, sys.argv[2:]))

@@ -21,6 +21,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 HERE = Path(__file__).parent
@@ -29,6 +30,7 @@ OUT = HERE / "results.json"
 PEERS = ("pml", "pml-compiled", "insightface", "insightface-compiled")
 NAMES = {
     "normface": "NormFace (ours)",
+    "sphereface": "SphereFace (ours)",
     "arcface": "ArcFace (ours)",
     "cosface": "CosFace (ours)",
     "demo": "the demo's layer",
@@ -37,7 +39,7 @@ NAMES = {
     "insightface": "insightface's formula",
     "insightface-compiled": "insightface's formula, torch.compile",
     "plain": "plain (logits held)",
-    "blockwise": "blockwise",
+    "blockwise": "ArcFace (ours), blockwise",
 }
 TORCH = sys.executable
 
@@ -54,7 +56,10 @@ class Contender:
         self.process = subprocess.Popen(
             list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self.memory = json.loads(self.process.stdout.readline())
+
+    def memory(self):
+        """When it is ready: what it held at rest, and what a step takes more, in MiB."""
+        return json.loads(self.process.stdout.readline())
 
     def step(self):
         self.process.stdin.write("step\n")
@@ -75,13 +80,14 @@ def summary(values):
 def race(runs, repetitions):
     """Steps in turn: for each (name, classes, dim, batch), times in seconds and memory in MiB."""
     with contextlib.ExitStack() as stack:
-        contenders = []
-        for run in runs:  # started one after the other, for memory is measured at the start
-            contenders.append(Contender(*run))
-            stack.callback(contenders[-1].close)
+        contenders = [Contender(*run) for run in runs]
+        for contender in contenders:
+            stack.callback(contender.close)
+        memories = [contender.memory() for contender in contenders]
         times = [[] for _ in runs]
         for _ in range(repetitions):
             for contender, taken in zip(contenders, times, strict=True):
+                time.sleep(0.02)  # PyTorch's threads spin for a while after a step, at the cost of the next
                 taken.append(contender.step())
     return [
         {
@@ -90,10 +96,9 @@ def race(runs, repetitions):
             "dim": dim,
             "batch": batch,
             **{clock: summary([t[clock] for t in taken]) for clock in ("wall", "cpu")},
-            "resting_mib": contender.memory["resting"],
-            "extra_mib": contender.memory["peak"] - contender.memory["resting"],
+            **memory,
         }
-        for (name, classes, dim, batch), contender, taken in zip(runs, contenders, times, strict=True)
+        for (name, classes, dim, batch), memory, taken in zip(runs, memories, times, strict=True)
     ]
 
 
@@ -148,32 +153,23 @@ def machine():
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "load": os.getloadavg()[0],
+        # At rest? The share of its time that others took in the second before.
+        "busy": psutil.cpu_percent(1) / 100,
         "versions": versions,
         "torch_threads": os.cpu_count(),
     }
-
-
-def gemm_rate(n=2048):
-    """Floating-point operations a second of this machine's matrix product: the best of ten."""
-    import tensorflow as tf
-
-    a = tf.random.normal((n, n))
-    product = tf.function(lambda: tf.matmul(a, a))
-    product()
-    times = []
-    for _ in range(10):
-        start = time.perf_counter()
-        product().numpy()
-        times.append(time.perf_counter() - start)
-    return 2 * n**3 / min(times)
 
 
 def heads(quick):
     """Forward and backward at B = 128, d = 512, for ours and the peers."""
     rows = []
     for classes in (10_000,) if quick else (10, 1_000, 10_000, 100_000):
-        names = ("normface", "arcface", "cosface", "demo", *PEERS)
-        part = race([(name, classes, 512, 128) for name in names], 5 if quick else 9)
+        names = ("normface", "arcface", "pml", "pml-compiled")
+        if not quick:
+            names = ("normface", "sphereface", "cosface", "arcface", "blockwise", "demo", *PEERS)
+        part = race(
+            [(name, classes, 512, 128) for name in names], 5 if quick else 15 if classes > 10_000 else 41
+        )
         table(
             f"One step of a head: {classes:,} classes, d = 512, B = 128, float32",
             list(shown(part, "normface")),
@@ -184,6 +180,8 @@ def heads(quick):
 
 def blocks(quick):
     """Blockwise against plain where both fit, and a million classes."""
+    from contender import blockwise_error
+
     classes = 20_000 if quick else 100_000
     rows = race([(name, classes, 128, 128) for name in ("plain", "blockwise")], 5 if quick else 15)
     table(f"Blockwise cross-entropy: {classes:,} classes, d = 128, B = 128", list(shown(rows, "plain")))
@@ -192,10 +190,13 @@ def blocks(quick):
             rows += race([(name, 1_000_000, 128, 128)], 5)
         table("One million classes", list(shown(rows[2:], "plain")))
         for r in rows[2:]:
-            print(
-                f"{r['name']}: whole process {(r['resting_mib'] + r['extra_mib']) / 1024:.2f} GiB at its peak"
-            )
-    return rows
+            print(f"{r['name']}: the whole process held {gib(r):.2f} GiB at its peak")
+    return [*rows, {"name": "difference", "classes": classes, "error": blockwise_error(classes, 128, 128)}]
+
+
+def gib(row):
+    """What its whole process held at its peak."""
+    return (row["resting_mib"] + row["extra_mib"]) / 1024
 
 
 def own_gradient(name, pair):
@@ -216,32 +217,34 @@ def own_gradient(name, pair):
 
 
 def gradient_errors(quick):
-    """Relative error of the ArcFace logit's gradient in x, against 50 digits; worst of three pairs."""
+    """Relative error of the ArcFace logit's gradient in x, to 50 digits: the worst of three; None is NaN."""
     from exact import Pair, pair_at
 
-    thetas = [0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 2.0, 3.0, np.pi - 1e-3, np.pi - 1e-6]
+    thetas = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 2.0, 3.0, np.pi - 1e-3, np.pi - 1e-6]
     rng, rows = np.random.default_rng(0), []
     for dim in (2,) if quick else (2, 512):
         pairs = [pair_at(theta, dim, "float32", rng) for theta in thetas for _ in range(3)]
         exact = [Pair(*pair) for pair in pairs]
         sent = json.dumps([[v.tolist() for v in pair] for pair in pairs])
-        columns = {}
-        for name in ("arcface", "demo", "pml", "insightface"):
-            command = [python_of(name), HERE / "contender.py", f"errors-{name}"]
+        gradients, columns = {}, {}
+        for names in (("arcface", "demo"), ("pml", "insightface")):
+            command = [python_of(names[0]), HERE / "contender.py", "errors", *names]
             done = subprocess.run(command, input=sent, stdout=subprocess.PIPE, text=True, check=True)
+            gradients |= json.loads(done.stdout)
+        for name, found in gradients.items():
             errors = []
-            for gradient, pair in zip(json.loads(done.stdout), exact, strict=True):
+            for gradient, pair in zip(found, exact, strict=True):
                 truth = own_gradient(name, pair)
                 error = np.linalg.norm(gradient - truth) / np.linalg.norm(truth)
-                errors.append(error if np.isfinite(gradient).all() else np.inf)
+                errors.append(error if np.isfinite(gradient).all() else np.nan)
             columns[name] = np.reshape(errors, (-1, 3)).max(axis=1)
         part = [
-            {"theta": theta, "dim": dim} | {n: float(v[i]) for n, v in columns.items()}
+            {"theta": theta, "dim": dim}
+            | {n: None if np.isnan(v[i]) else float(v[i]) for n, v in columns.items()}
             for i, theta in enumerate(thetas)
         ]
         shown_rows = [
-            {"θ": f"{r['theta']:.6g}"}
-            | {NAMES[n]: "NaN" if np.isinf(r[n]) else f"{r[n]:.1e}" for n in columns}
+            {"θ": f"{r['theta']:.6g}"} | {NAMES[n]: "NaN" if r[n] is None else f"{r[n]:.1e}" for n in columns}
             for r in part
         ]
         table(f"Error of the gradient in x, d = {dim}, float32, each against its own function", shown_rows)
@@ -251,11 +254,11 @@ def gradient_errors(quick):
 
 def imports(quick):
     """Seconds to import what a user imports of the package, and tensorflow, in fresh processes, in turn."""
-    lines = {"tensorflow": "import tensorflow", "keras": "import keras"}
+    lines = {"tensorflow": "import tensorflow"}
     lines["marginlab"] = "from marginlab import heads, MarginClassifier, Trainer, load_mnist"
     times = {name: {"wall": [], "cpu": []} for name in lines}
     code = "import time; {}; print(time.process_time())"
-    for _ in range(3 if quick else 7):
+    for _ in range(5 if quick else 9):
         for name, line in lines.items():
             start = time.perf_counter()
             command = [sys.executable, "-c", code.format(line)]
@@ -298,8 +301,21 @@ def slope(sizes, values):
     return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
 
 
+def timed(runs, repetitions):
+    """Medians of what functions take in turn, in this process, after one time each: (len(runs),) by clock."""
+    times = np.empty((repetitions + 1, len(runs), 2))
+    for row in times:
+        for i, run in enumerate(runs):
+            wall, cpu = time.perf_counter(), time.process_time()
+            run()
+            row[i] = time.perf_counter() - wall, time.process_time() - cpu
+    return dict(zip(("wall", "cpu"), np.median(times[1:], axis=0).T.tolist(), strict=True))
+
+
 def growth(quick):
     """How a step grows with C, d and B, and a retraining with its frames and with how many trainers live."""
+    from contender import by_tensorflow
+
     base = {"classes": 10_000, "dim": 256, "batch": 128}
     sweeps = {
         "classes": (4_000, 16_000, 64_000) if quick else (4_000, 8_000, 16_000, 32_000, 64_000, 128_000),
@@ -308,15 +324,25 @@ def growth(quick):
     }
     rows = []
     for what, sizes in sweeps.items():
-        runs = [("arcface", *(base | {what: size}).values()) for size in sizes]
-        part = race(runs, 5 if quick else 9)
-        row = {"what": what, "sizes": list(sizes)}
-        for clock in ("wall", "cpu"):
-            row[clock] = [r[clock]["median"] for r in part]
-            row[f"{clock}_slope"] = slope(sizes, row[clock])
-        rows.append(row)
+        runs = [by_tensorflow("arcface", *(base | {what: size}).values()) for size in sizes]
+        rows.append((what, sizes, timed(runs, 5 if quick else 9)))
     if not quick:
-        rows += trainers()
+        from marginlab import Trainer
+
+        sizes = (10, 20, 40, 80)
+        rows.append(("frames", sizes, timed([Trainer("arcface", frames=n).retrain for n in sizes], 5)))
+        sizes, living, taken = (1, 2, 4, 8), [], {"wall": [], "cpu": []}
+        for size in sizes:
+            living += [Trainer("arcface") for _ in range(size - len(living))]
+            for clock, (median,) in timed([living[-1].retrain], 5).items():
+                taken[clock].append(median)
+        rows.append(("trainers", sizes, taken))
+    rows = [
+        {"what": what, "sizes": list(sizes)}
+        | taken
+        | {f"{clock}_slope": slope(sizes, values) for clock, values in taken.items()}
+        for what, sizes, taken in rows
+    ]
     words = {"classes": "C (d = 256, B = 128)", "dim": "d (C = 10,000)", "batch": "B (C = 10,000)"}
     words |= {"frames": "frames of a run", "trainers": "trainers alive"}
     lines = [
@@ -333,33 +359,10 @@ def growth(quick):
     return rows
 
 
-def trainers():
-    """Time of a retraining by its number of frames, and of the newest of so many trainers."""
-    from marginlab import Trainer
-
-    rows, living = [], []
-    for what, sizes in {"frames": (10, 20, 40, 80), "trainers": (1, 2, 4, 8)}.items():
-        row = {"what": what, "sizes": list(sizes), "wall": [], "cpu": []}
-        for size in sizes:
-            if what == "frames":
-                trainer = Trainer("arcface", frames=size)
-            else:
-                living += [Trainer("arcface") for _ in range(size - len(living))]
-                trainer = living[-1]
-            runs = []
-            for seed in range(4):
-                wall, cpu = time.perf_counter(), time.process_time()
-                trainer.retrain(seed=seed)
-                runs.append((time.perf_counter() - wall, time.process_time() - cpu))
-            for clock, value in zip(("wall", "cpu"), np.median(runs[1:], axis=0), strict=True):
-                row[clock].append(float(value))
-        rows.append(row | {f"{clock}_slope": slope(sizes, row[clock]) for clock in ("wall", "cpu")})
-    return rows
-
-
 def retraining(quick):
     """One head on all 60,000 images, against the demo's training and the floor of its matrix products."""
     import keras
+    from contender import gemm_rate
 
     from marginlab import MarginClassifier, Trainer, encoders, load_mnist
     from marginlab import heads as layers
@@ -391,8 +394,11 @@ def retraining(quick):
     shapes = [w.shape for w in trainer._tail.trainable_weights if len(w.shape) == 2]
     adds = sum(3 * a * b for a, b in shapes) - shapes[0][0] * shapes[0][1]
     rate = gemm_rate()
+    one_core = subprocess.run(
+        [sys.executable, HERE / "contender.py", "gemm"], stdout=subprocess.PIPE, check=True
+    )
     row = {name: summary(taken) for name, taken in times.items()}
-    row["gemm_gflops"] = rate / 1e9
+    row["gemm_gflops"], row["gemm_gflops_one_core"] = rate / 1e9, float(one_core.stdout) / 1e9
     row["floor_seconds"] = 2 * adds * trainer.steps * trainer.batch_size / rate
     middle = {name: row[name]["median"] for name in times}
     lines = [
@@ -405,8 +411,70 @@ def retraining(quick):
         }
         for name, seconds in middle.items()
     ]
-    table(f"Training on 60,000 images; matrix products run at {rate / 1e9:.0f} GFLOP/s", lines)
+    rates = f"{rate / 1e9:.0f} GFLOP/s, on one core {row['gemm_gflops_one_core']:.0f}"
+    table(f"Training on 60,000 images; large matrix products run at {rates}", lines)
     return row
+
+
+# ---- The bars ----------------------------------------------------------------------------------
+
+
+def bars(results):
+    """What was asked for, for each part that was measured: the figure, the bar, and whether it is met."""
+    found = {name: part["rows"] for name, part in results.items() if name in PARTS}
+    out = []
+
+    def bar(what, figure, at_most=None, at_least=None):
+        met = figure <= at_most if at_least is None else figure >= at_least
+        wanted = f"≤ {at_most:g}" if at_least is None else f"≥ {at_least:g}"
+        out.append({"what": what, "figure": float(figure), "bar": wanted, "met": bool(met)})
+
+    if row := found.get("retraining"):
+        seconds = {name: row[name]["median"] for name in ("demo", "retrain")}
+        bar("the demo's training, in retrainings", seconds["demo"] / seconds["retrain"], at_least=50)
+        bar("a retraining, in floors of its products", seconds["retrain"] / row["floor_seconds"], 2)
+    for classes in sorted({row["classes"] for row in found.get("heads", [])}):
+        rows = {row["name"]: row for row in found["heads"] if row["classes"] == classes}
+        for clock in ("wall", "cpu"):
+            time_of = {name: row[clock]["median"] for name, row in rows.items()}
+            if classes >= 10_000:
+                for name in {"sphereface", "cosface", "arcface"} & {*rows}:
+                    ratio = time_of[name] / time_of["normface"]
+                    bar(f"{NAMES[name]} over NormFace, C = {classes:,}, {clock}", ratio, 1.05)
+            if classes == 100_000:
+                best = min(time_of["pml"], time_of["pml-compiled"])
+                bar(
+                    f"ArcFace over pytorch-metric-learning, C = {classes:,}, {clock}",
+                    time_of["arcface"] / best,
+                    0.4,
+                )
+        if classes == 100_000:
+            least = min(rows["pml"]["extra_mib"], rows["pml-compiled"]["extra_mib"])
+            for name in ("arcface", "blockwise"):
+                bar(f"extra memory of {NAMES[name]}, over theirs", rows[name]["extra_mib"] / least, 0.5)
+    if rows := found.get("gradient_errors"):
+        # The bar of tests/test_numerics.py, where it says anything.
+        worst = 0
+        for row in rows:
+            bound = 1e-5 + 3e-7 * row["dim"] ** 0.5 / min(row["theta"], np.pi - row["theta"])
+            if bound < 0.5:
+                worst = max(worst, row["arcface"] / bound)
+        bar("ArcFace's gradient error over its bound 1e-5 + 3e-7·√d / min(θ, π - θ)", worst, 1)
+    if rows := found.get("blocks"):
+        plain, blockwise = rows[:2]
+        for clock in ("wall", "cpu"):
+            ratio = blockwise[clock]["median"] / plain[clock]["median"]
+            bar(f"blockwise over plain, C = {plain['classes']:,}, {clock}", ratio, 1.3)
+        bar("difference of their losses and gradients", rows[-1]["error"], 1e-5)
+        for row in rows[2:-1]:
+            if row["name"] == "blockwise":
+                bar("GiB of the whole process at a million classes", gib(row), 6)
+    if rows := found.get("imports"):
+        seconds = {row["name"]: row["cpu"]["median"] for row in rows}
+        bar("import of marginlab over tensorflow, cpu", seconds["marginlab"] / seconds["tensorflow"], 1.05)
+    for row in found.get("growth", []):
+        bar(f"growth with {row['what']}, slope of cpu", row["cpu_slope"], 1.1)
+    return out
 
 
 PARTS = {
@@ -433,8 +501,18 @@ def main():
     results = json.loads(out.read_text()) if out.exists() else {}
     print(json.dumps(machine(), indent=2))
     for name in args.parts or PARTS:
-        results[name] = {"machine": machine(), "rows": PARTS[name](args.quick)}
+        here, start = machine(), time.perf_counter()
+        rows = PARTS[name](args.quick)
+        seconds = time.perf_counter() - start
+        print(f"({name}: {seconds:.0f} s; in the second before, the machine was {here['busy']:.0%} busy)")
+        results[name] = {"machine": here, "seconds": seconds, "rows": rows}
+        results["bars"] = bars(results)
         out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    words = [
+        {"": b["what"], "figure": b["figure"], "bar": b["bar"], "met": "met" if b["met"] else "not met"}
+        for b in results["bars"]
+    ]
+    table("The bars", words)
 
 
 if __name__ == "__main__":
