@@ -118,6 +118,9 @@ def test_page_from_a_file(book, page, name):
     assert axe(page) == []
     page.set_viewport_size({"width": 360, "height": 740})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    for image in images.all():
+        shown, own = image.evaluate("i => [i.width / i.height, i.naturalWidth / i.naturalHeight]")
+        assert abs(shown / own - 1) < 0.05, image.get_attribute("src")[:100]  # not squeezed
 
 
 @pytest.mark.parametrize("name", PAGES)
