@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from urllib.parse import unquote
 
 import nbformat
 import pytest
@@ -26,6 +27,8 @@ LESSONS = [page for page in PAGES if page.startswith("lessons/")]
 NAMES = ["two_dimensions", "softmax", "normface", "sphereface", "cosface", "arcface", "one_equation"]
 NAMES = [f"{i:02}_{name}" for i, name in enumerate([*NAMES, "beyond_mnist"])]
 MATHS = {*LESSONS, "book/notation", "book/glossary"}
+# Not this process's backend of matplotlib: the kernels' own shows figures in the page.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
 
 
 @pytest.fixture(scope="session")
@@ -40,9 +43,7 @@ def book():
         stamp.touch()
     program = shutil.which("jupyter-book", path=Path(sys.executable).parent)
     command = [program, "build", str(ROOT), "-W", "-n", "--keep-going"]
-    # Not this process's backend of matplotlib: the kernels' own shows figures in the page.
-    env = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-    build = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    build = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert build.returncode == 0, (build.stdout + build.stderr)[-4000:]
     return HTML
 
@@ -225,6 +226,36 @@ def test_no_page_holds_a_solution(book):
             text = html.unescape(re.sub(r"<[^>]+>", "", text))
         found += [(path.name, line) for line in lines if line in text]
     assert found == []
+
+
+def test_every_internal_link_leads_somewhere(book):
+    texts = {path: path.read_text(encoding="utf-8") for path in book.rglob("*.html")}
+    ids = {path: set(re.findall(r'\bid="([^"]+)"', text)) for path, text in texts.items()}
+    lost, links = [], 0
+    for path, text in texts.items():
+        for href in re.findall(r'<(?:a|link)\b[^>]*\bhref="([^"]*)"', text):
+            address, _, fragment = html.unescape(href).partition("#")
+            if ":" in address:
+                continue
+            target = (path.parent / unquote(address.split("?")[0])).resolve() if address else path
+            links += 1
+            found = target.is_file() and (not fragment or target not in ids or fragment in ids[target])
+            lost += [] if found else [(path.name, href)]
+    assert lost == []
+    assert links > 1000
+
+
+def test_the_book_can_be_printed(book, browser, tmp_path):
+    """One page with all chapters, typeset, as a PDF."""
+    program = shutil.which("jupyter-book", path=Path(sys.executable).parent)
+    command = [program, "build", str(ROOT), "--builder", "singlehtml", "-W", "-n", "--keep-going"]
+    build = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert build.returncode == 0, (build.stdout + build.stderr)[-4000:]
+    command = [sys.executable, ROOT / "book/pdf.py", ROOT / "_build/singlehtml", tmp_path / "book.pdf"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert printed.returncode == 0, printed.stderr[-4000:]
+    assert (tmp_path / "book.pdf").read_bytes().startswith(b"%PDF")
+    assert (tmp_path / "book.pdf").stat().st_size > 2e6
 
 
 def test_what_the_pages_say(book, page):
