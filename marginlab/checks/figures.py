@@ -40,7 +40,7 @@ _FROM_LOGITS = "Write the logarithm of the quotient as a difference: no probabil
                 "before its logarithm, and the worst examples have no gradient.",
                 _FROM_LOGITS,
             )
-            for e in (1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15, 1e-30)
+            for e in (1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15, 1e-30, 1e-300, sys.float_info.min)
         ),
         *(
             Mistake(
@@ -137,6 +137,7 @@ def cross_entropy(rng):
             "large logits",
             [
                 case(large, rng.uniform(95, 105, (5, 4)), size=100.0),
+            case("logits from -1000 to 1000", rng.uniform(-1000, 1000, (8, 4)), "float64", size=1000.0),
                 case("logits below -100", rng.uniform(-900, -890, (5, 4)), "float64", size=1000.0),
                 case(
                     "logits as large as 1000, in float64",
@@ -165,6 +166,11 @@ def _scalars(what, *points, **rest):
     return [Case(what.format(*each), each, **rest) for each in points]
 
 
+def _evenly(scale, classes):
+    """exp of each logit less the true one, the true class first, for classes evenly on the circle."""
+    return np.exp(scale * (np.cos(2 * np.pi * np.arange(classes) / classes) - 1))
+
+
 def _floor(scale, classes):
     angles, counts = budget.arrangement(classes, 2)
     return budget.perfect_loss(angles, counts, scale)
@@ -180,6 +186,36 @@ _SIMPLEX = (
     "scale; classes",
     _floor,
     [
+        Mistake(
+            "1 swallows a small sum",
+            lambda s, C: np.log(_evenly(s, C).sum()),
+            "log(1 + tiny) is 0: the 1 of the true class swallows the small sum of the others.",
+            "Leave the 1 out of the sum, and use log1p, which takes the logarithm of 1 more than it is given.",
+        ),
+        *(
+            Mistake(
+                "exp without the maximum",
+                form,
+                "exp of a large scale is infinite.",
+                "Take the true logit out of the sum first: only differences of logits matter.",
+            )
+            for form in (
+                lambda s, C: np.log((_evenly(s, C) * np.exp(s)).sum()) - s,
+                lambda s, C: -np.log(np.exp(s) / (_evenly(s, C) * np.exp(s)).sum()),
+            )
+        ),
+        Mistake(
+            "the true class left out of the sum",
+            lambda s, C: math.log(_evenly(s, C)[1:].sum()),
+            "Your sum begins at class 1, and the true class itself, class 0, is missing: its term is 1.",
+            "Softmax divides by the sum over all classes, the true one too.",
+        ),
+        Mistake(
+            "the true logit forgotten",
+            lambda s, C: _floor(s, C) + s,
+            "This is the log-sum-exp alone: the true logit, which is the scale, is not taken off.",
+            "The loss is the log-sum-exp less the true logit.",
+        ),
         Mistake(
             "the simplex for the circle",
             lambda s, C: math.log1p((C - 1) * math.exp(-s * C / (C - 1))),
@@ -238,18 +274,19 @@ _SIMPLEX = (
 )
 def loss_floor(rng):
     """NormFace's lowest loss in nats for classes spread evenly over the circle, a number."""
-    some = [(float(s), int(C)) for s, C in zip(rng.uniform(0.5, 20, 3), rng.integers(3, 20, 3), strict=True)]
+    some = [(float(s), int(C)) for s, C in zip(rng.uniform(0.5, 20, 3), rng.integers(5, 20, 3), strict=True)]
+    digits = {"size": 0.0}  # six of them, however small the loss
     return [
-        Part("ten classes", _scalars("scale {0:.4g}, {1} classes", (1.0, 10), (30.0, 10), (8.0, 10), *some)),
-        Part("few and many classes", _scalars("scale {0:g}, {1} classes", (2.0, 2), (5.0, 3), (30.0, 100))),
+        Part("ten classes", _scalars("scale {0:.4g}, {1} classes", (1.0, 10), (30.0, 10), (8.0, 10), *some, **digits)),
+        Part("few and many classes", _scalars("scale {0:g}, {1} classes", (2.0, 2), (5.0, 3), (30.0, 100), **digits)),
         Part(
             "large scales",
-            _scalars("scale {0:g}, {1} classes", (200.0, 50), (1000.0, 10), (1000.0, 200)),
+            _scalars("scale {0:g}, {1} classes", (200.0, 50), (1000.0, 10), (1000.0, 200), **digits),
             likely=Mistake(
-                "exp without the maximum",
+                "the digits of a small loss",
                 None,
-                "exp of a large scale is infinite, and ∞/∞ is NaN.",
-                "Take the true logit out of the sum first: only differences of logits matter.",
+                "The loss is far below 1, and its digits are lost where it is added to 1, or to a logit.",
+                "Sum the terms of the other classes alone, and use log1p.",
             ),
         ),
     ]
@@ -265,6 +302,12 @@ def _largest(classes):
     [
         Mistake(
             "the simplex for the circle", lambda C: C / (C - 1), _SIMPLEX, "How far apart are neighbours?"
+        ),
+        Mistake(
+            "digits lost in 1 - cos",
+            lambda C: 1 - math.cos(2 * math.pi / C),
+            "Among very many classes the cosine is all but 1, and 1 - cos keeps only what rounding left.",
+            "1 - cos a is 2 sin²(a/2), which subtracts nothing.",
         ),
         Mistake(
             "the cosine of the neighbour",
@@ -310,6 +353,7 @@ def largest_margin(rng):
     return [
         Part("several classes", _scalars("{0} classes", (10,), *several, tol=1e-6, size=0.01)),
         Part("few and many", _scalars("{0} classes", (2,), (3,), (4,), (8,), (1000,), tol=1e-6, size=1e-4)),
+        Part("a million classes", _scalars("{0:,} classes", (1_000_000,), (3_000_000,), size=0.0)),
     ]
 
 
@@ -332,6 +376,37 @@ def _least(classes, probability):
             lambda C, P: math.sqrt(2) * math.log(C - 1),
             "This is AdaCos's fixed scale, which knows neither the circle nor the probability.",
             "Write the probability on the circle as a function of the scale, and solve that.",
+        ),
+        Mistake(
+            "the loss for the probability",
+            lambda C, P: _least(C, math.exp(-P)),
+            "You compare the loss with P: the loss is -ln of the probability.",
+            "Compare exp of minus the loss with P, or the loss with -ln P.",
+        ),
+        Mistake(
+            "the other classes forgotten",
+            lambda C, P: math.log(P / (1 - P)),
+            "ln(P/(1 - P)) is the lead that one logit needs over a single other, of cosine 0.",
+            "All other classes are in the sum, each at its own angle.",
+        ),
+        *(
+            Mistake(
+                "the search ends too early",
+                lambda C, P, e=e: min(_least(C, P), e),
+                "Your search ends too early: for many classes the scale is larger than your upper end.",
+                "Double the upper end until it suffices.",
+            )
+            for e in (30.0, 50.0, 64.0, 100.0, 128.0, 200.0, 256.0, 500.0, 512.0, 1000.0, 1024.0, 2000.0)
+        ),
+        *(
+            Mistake(
+                "exp without the maximum",
+                lambda C, P, e=e: e,
+                "Your search ends where it began, at its upper end: exp of a large scale is infinite, ∞/∞ is "
+                "NaN, and no NaN is large enough.",
+                "Take the true logit out of every exponential: only differences of logits matter.",
+            )
+            for e in (2e3, 5e3, 1e4, 1e5, 1e6)
         ),
         Mistake(
             "the nearest two only",
@@ -370,11 +445,16 @@ def least_scale(rng):
 # ---- verification rates
 
 
-def _tar(scores, same, far):
-    """The largest share of same pairs accepted by a threshold that accepts at most that share of others."""
+def _threshold_of(scores, same, far):
+    """The lowest threshold above which at most that share of the others lies."""
     others = np.sort(scores[~same])[::-1]
     allowed = math.floor(far * len(others) + 1e-9)
-    return float(np.mean(scores[same] > others[allowed])) if allowed < len(others) else 1.0
+    return others[allowed] if allowed < len(others) else -np.inf
+
+
+def _tar(scores, same, far):
+    """The share of same pairs above that threshold."""
+    return float(np.mean(scores[same] > _threshold_of(scores, same, far)))
 
 
 def _rates(scores, same):
@@ -432,6 +512,12 @@ _EXCHANGED = (
             "Each rate has its own total: FAR the different pairs, TAR the same pairs.",
         ),
         Mistake(
+            "at least for above",
+            lambda s, y, far: float(np.mean(s[y] >= _threshold_of(s, y, far))),
+            "Scores equal to the threshold are accepted: at least stands where above should.",
+            "A pair is accepted only above the threshold.",
+        ),
+        Mistake(
             "the TAR over all pairs",
             lambda s, y, far: _tar(s, y, far) * float(np.mean(y)),
             "You divide the true accepts by all pairs: the TAR is a share of the same pairs.",
@@ -475,6 +561,8 @@ def tar_at_far(rng):
     def case(what, same, others, far, **rest):
         return Case(what.format(far), (*_verification(rng, same, others, far, **rest), far))
 
+    equal = np.array([0.9, 0.9, 0.7, 0.7, 0.7, 0.5, 0.5, 0.2, 0.1, 0.1])
+    mixed = np.array([1, 1, 0, 1, 1, 1, 0, 0, 0, 0], bool)
     few = np.array([0.945, 0.943, 0.7, 0.6, 0.5, 0.4, 0.95, 0.75, 0.3, 0.2, 0.1, 0.65])
     who = np.array([1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0], bool)
     return [
@@ -494,6 +582,17 @@ def tar_at_far(rng):
                 "With few pairs the FAR cannot be just as asked; it must be at most that. Your threshold "
                 "lets too many in, or too few.",
                 "Count how many false accepts are allowed, rounded down, and set the threshold by that.",
+            ),
+        ),
+        Part(
+            "equal scores",
+            [Case(f"equal scores and a FAR of {far}", (equal, mixed, far)) for far in (0.0, 0.2, 0.5)],
+            likely=Mistake(
+                "equal scores torn apart",
+                None,
+                "Pairs with the same score are accepted together or rejected together, and only those "
+                "above the threshold are accepted.",
+                "Set the threshold to a score, and count what lies above it.",
             ),
         ),
     ]
@@ -616,6 +715,13 @@ def _peak(f, args):
             "Add the exponentials of all, then take the logarithm.",
         ),
         Mistake(
+            "the scale for the maximum",
+            lambda x, w, s, n: np.log(np.exp(reference.logits(x, w, scale=s) - s).sum(axis=1)) + s,
+            "You take the scale out of the sum. Where all cosines are far below 1, every term is then 0, and "
+            "its logarithm -∞.",
+            "Take out the largest logit that there is, and carry it from block to block.",
+        ),
+        Mistake(
             "the largest not put back",
             lambda x, w, s, n: _log_sum(x, w, s) - reference.logits(x, w, scale=s).max(axis=1),
             "The largest logit is taken out of the sum and not put back.",
@@ -642,6 +748,8 @@ def blockwise(rng):
         x, w = stretched(directions(n, dim, rng), rng), stretched(directions(classes, dim, rng), rng)
         return Case(what, (x.astype(dtype), w.astype(dtype), scale, block), **rest)
 
+    far = case("a scale of 1000, all classes behind", 4, 9, 3, 1000.0, 4, "float64")
+    far = far._replace(args=(-abs(far.args[0]), abs(far.args[1]), *far.args[2:]))
     whole = case("8000 classes in blocks of 500", 64, 8000, 4, 30.0, 500)
     return [
         Part(
@@ -664,6 +772,7 @@ def blockwise(rng):
             [
                 case("a scale of 200, in float32", 6, 40, 3, 200.0, 8),
                 case("a scale of 2000, in float64", 6, 40, 3, 2000.0, 8, "float64"),
+                far,
             ],
             likely=Mistake(
                 "exp without the maximum",
