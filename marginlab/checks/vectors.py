@@ -107,6 +107,7 @@ def unit(rng):
     long = directions(6, 4, rng) * np.array([1e-10, 1e-7, 1e-3, 1.0, 1e5, 1e10])[:, None]
     zero = stretched(directions(4, 2, rng), rng)
     zero[1] = 0
+    huge = directions(4, 3, rng) * np.array([1e-200, 1e-3, 1.0, 1e200])[:, None]
     lengths = tuple(f"‖x‖ = {n}" for n in ("10⁻¹⁰", "10⁻⁷", "10⁻³", "1", "10⁵", "10¹⁰"))
     names = ("an ordinary row", "the zero vector", "an ordinary row", "an ordinary row")
     return [
@@ -140,7 +141,24 @@ def unit(rng):
                 "Put the guard around what you divide by, so that nothing is ever divided by 0.",
             ),
         ),
-        Part("long and short vectors", [Case("long and short vectors", (long.astype("float32"),), lengths)]),
+        Part(
+            "long and short vectors",
+            [
+                Case("long and short vectors", (long.astype("float32"),), lengths),
+                Case(
+                    "vectors as long as 10²⁰⁰, in float64",
+                    (huge,),
+                    tuple(f"‖x‖ = {n}" for n in ("10⁻²⁰⁰", "10⁻³", "1", "10²⁰⁰")),
+                    mistakes=(),
+                ),
+            ],
+            likely=Mistake(
+                "squares out of range",
+                None,
+                "The square of 10²⁰⁰ is no float64, and that of 10⁻²⁰⁰ is 0: the length comes out as ∞ or 0.",
+                "Divide each row by its largest entry first, and then by its length.",
+            ),
+        ),
     ]
 
 
@@ -221,6 +239,7 @@ def unit(rng):
 )
 def angle(rng):
     """the angle of each pair of rows in radians, ``(B,)``, accurate at tiny angles in float32 too."""
+    tiny = np.array([1e-5, 1e-6, 1e-7, 1e-7])
     near_pi = math.pi - np.array([1e-3, 1e-2, 0.3, 1e-4])
     return [
         Part(
@@ -241,6 +260,8 @@ def angle(rng):
                 pair("tiny angles, in float32", TINY, 2, rng, tol=2e-6),
                 pair("tiny angles, in 16 dimensions", TINY, 16, rng, tol=2e-6),
                 pair("angles near π, in float32", near_pi, 2, rng, tol=2e-6),
+                pair("tiny angles, in float64", (1e-5, 1e-7, 1e-7, 1e-8), 3, rng, "float64", size=0.0),
+                pair("angles near π, in float64", math.pi - tiny, 3, rng, "float64", tol=1e-13, size=0.0),
             ],
             likely=ACOS,
         ),
