@@ -143,7 +143,7 @@ def write_numbers(nb, chosen):
 
     for cell in nb.cells:
         if cell.cell_type == "code" and not is_solution(cell):
-            cell.source = re.sub(r"^([A-Z_, ]+?) = .*  # your numbers$", line, cell.source, flags=re.M)
+            cell.source = re.sub(r"^([A-Z0-9_, ]+?) = .*  # your numbers$", line, cell.source, flags=re.M)
     return nb
 
 
