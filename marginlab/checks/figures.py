@@ -396,6 +396,15 @@ def _least(classes, probability):
             "You compare the loss with P: the loss is -ln of the probability.",
             "Compare exp of minus the loss with P, or the loss with -ln P.",
         ),
+        *(
+            Mistake(
+                "scales in steps",
+                lambda C, P, step=step: math.ceil(_least(C, P) / step) * step,
+                "You try scales in steps, and take the first that suffices: its digits end with the step.",
+                "Halve the interval between a scale that is too small and one that suffices, many times.",
+            )
+            for step in (1.0, 0.5, 0.1, 0.01, 0.001, 1e-4)
+        ),
         Mistake(
             "the other classes forgotten",
             lambda C, P: math.log(P / (1 - P)),
@@ -447,11 +456,11 @@ def least_scale(rng):
         (int(C), float(P)) for C, P in zip(rng.integers(5, 15, 2), rng.uniform(0.6, 0.95, 2), strict=True)
     ]
     what = "{0} classes and a probability of {1:.4g}"
-    loose = {"tol": 2e-3, "size": 0.01}
+    digits = {"size": 0.0}
     return [
-        Part("ten classes", _scalars(what, (10, 0.99), (10, 0.5), *some, **loose)),
-        Part("few classes", _scalars(what, (2, 0.9), (3, 0.99), (4, 0.999), **loose)),
-        Part("many classes", _scalars(what, (50, 0.9), (100, 0.99), **loose)),
+        Part("ten classes", _scalars(what, (10, 0.99), (10, 0.5), *some, **digits)),
+        Part("few classes", _scalars(what, (2, 0.9), (3, 0.99), (4, 0.999), **digits)),
+        Part("many classes", _scalars(what, (50, 0.9), (100, 0.99), **digits)),
     ]
 
 

@@ -247,10 +247,9 @@ def scale_fixed(classes, probability):
     return 2.5
 
 
-@wrong("least_scale", 2, "exception")
-def scale_by_next(classes, probability):
-    steps = (s for s in np.arange(0, 100, 1e-3) if math.exp(-floor_in_numpy(s, classes)) >= probability)
-    return next(steps)
+@wrong("least_scale", 0, "scales in steps")
+def scale_in_steps(classes, probability):
+    return next(s for s in np.arange(0, 10000, 0.1) if math.exp(-floor_in_numpy(s, classes)) >= probability)
 
 
 @wrong("least_scale", 0, "AdaCos's scale")
