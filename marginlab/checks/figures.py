@@ -259,6 +259,24 @@ _SIMPLEX = (
             "j = 0 is the true class itself.",
         ),
         Mistake(
+            "the sum for the loss",
+            lambda s, C: math.expm1(_floor(s, C)),
+            "This is the sum over the other classes: the logarithm is missing.",
+            "The loss is the logarithm of 1 more than that sum.",
+        ),
+        Mistake(
+            "half a circle",
+            lambda s, C: math.log1p(sum(math.exp(s * (math.cos(math.pi * j / C) - 1)) for j in range(1, C))),
+            "Your classes stand on half a circle, π/C apart.",
+            "A whole turn is 2π.",
+        ),
+        Mistake(
+            "the sign of the loss",
+            lambda s, C: -_floor(s, C),
+            "The sign is turned round: a loss is never below 0.",
+            "A probability is below 1, and its logarithm below 0.",
+        ),
+        Mistake(
             "the probability for the loss",
             lambda s, C: math.exp(-_floor(s, C)),
             "This is the best probability: the loss is -ln of it.",
@@ -406,6 +424,12 @@ def _least(classes, probability):
             for step in (1.0, 0.5, 0.1, 0.01, 0.001, 1e-4)
         ),
         Mistake(
+            "the loss for the probability",
+            lambda C, P: _least(C, math.exp(P - 1)),
+            "You compare the loss with 1 - P: the loss is -ln of the probability.",
+            "Compare exp of minus the loss with P, or the loss with -ln P.",
+        ),
+        Mistake(
             "the other classes forgotten",
             lambda C, P: math.log(P / (1 - P)),
             "ln(P/(1 - P)) is the lead that one logit needs over a single other, of cosine 0.",
@@ -413,22 +437,13 @@ def _least(classes, probability):
         ),
         *(
             Mistake(
-                "the search ends too early",
-                lambda C, P, e=e: min(_least(C, P), e),
-                "Your search ends too early: for many classes the scale is larger than your upper end.",
-                "Double the upper end until it suffices.",
-            )
-            for e in (30.0, 50.0, 64.0, 100.0, 128.0, 200.0, 256.0, 500.0, 512.0, 1000.0, 1024.0, 2000.0)
-        ),
-        *(
-            Mistake(
-                "exp without the maximum",
+                "the search never finds enough",
                 lambda C, P, e=e: e,
-                "Your search ends where it began, at its upper end: exp of a large scale is infinite, ∞/∞ is "
-                "NaN, and no NaN is large enough.",
+                "Your search ends where it began, at its upper end. Is the comparison turned round? Or exp of "
+                "a large scale is infinite, ∞/∞ is NaN, and no NaN is at least P.",
                 "Take the true logit out of every exponential: only differences of logits matter.",
             )
-            for e in (2e3, 5e3, 1e4, 1e5, 1e6)
+            for e in (100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 1e5, 1e6)
         ),
         Mistake(
             "the nearest two only",
@@ -460,7 +475,16 @@ def least_scale(rng):
     return [
         Part("ten classes", _scalars(what, (10, 0.99), (10, 0.5), *some, **digits)),
         Part("few classes", _scalars(what, (2, 0.9), (3, 0.99), (4, 0.999), **digits)),
-        Part("many classes", _scalars(what, (50, 0.9), (100, 0.99), **digits)),
+        Part(
+            "many classes",
+            _scalars(what, (50, 0.9), (100, 0.99), mistakes=(), **digits),
+            likely=Mistake(
+                "the search ends too early",
+                None,
+                "Your search ends too early: for many classes the scale is larger than your upper end.",
+                "Double the upper end until it suffices.",
+            ),
+        ),
     ]
 
 

@@ -179,7 +179,7 @@ def _head_mistakes(psi, *written):
             )
         ),
         *(
-            Mistake(name, _as_written(*written[0], f, f), why, how)
+            Mistake(name, _as_written(*written[0], *by), why, how)
             for name, f, why, how in (
                 (
                     "one length for the whole array",
@@ -193,19 +193,63 @@ def _head_mistakes(psi, *written):
                     "The root is missing: you divide by ‖x‖².",
                     "Check it with (3, 4): the length is 5, and not 25.",
                 ),
+                (
+                    "normalised along the batch",
+                    lambda v: flat(v, 0),
+                    "Normalised along the batch: axis 0 runs over examples, and a vector is a row.",
+                    "Take lengths along the last axis.",
+                ),
             )
+            for by in ((f, f), (f, flat), (flat, f))
         ),
-        *(
-            Mistake(
-                "normalised along the batch",
-                form,
-                "Normalised along the batch: axis 0 runs over examples, and a vector is a row.",
-                "Take lengths along the last axis.",
-            )
-            for form in (
-                lambda x, w, labels, margin, scale: _head(psi)(flat(x, 0), flat(w, 0), labels, margin, scale),
-                _as_written(*written[0], lambda v: flat(v, 0), lambda v: flat(v, 0)),
-            )
+        Mistake(
+            "normalised along the batch",
+            lambda x, w, labels, margin, scale: _head(psi)(flat(x, 0), flat(w, 0), labels, margin, scale),
+            "Normalised along the batch: axis 0 runs over examples, and a vector is a row.",
+            "Take lengths along the last axis.",
+        ),
+    )
+
+
+def _angle_mistakes(psi):
+    """What goes wrong with a head that needs the angle."""
+    return (
+        Mistake(
+            "arguments of atan2 exchanged",
+            _head(lambda t, m: psi(math.pi / 2 - t, m)),
+            "atan2 takes the sine first: exchanged, it gives π/2 - θ.",
+            "Try it at θ = 0, where the answer is known.",
+        ),
+        Mistake(
+            "asin knows no angle past 90°",
+            _head(lambda t, m: psi(np.arcsin(np.minimum(np.sin(t), 1)), m)),
+            "asin gives the same for 60° and 120°: a sine alone does not know on which side of 90° it is.",
+            "Use the cosine too: atan2 takes both, and knows all four quadrants.",
+        ),
+    )
+
+
+def _ucos_mistakes(phi):
+    """What goes wrong with the cosine unrolled in a head, given φ(θ, margin)."""
+    k = lambda t, m: np.floor(phi(t, m) / math.pi)  # noqa: E731
+    return (
+        Mistake(
+            "only the sign of ψ",
+            _head(lambda t, m: reference.ucos(phi(t, m)) + 2 * k(t, m)),
+            "Your ψ has the turned half waves and not the steps down, -2k: it jumps at every kπ.",
+            "Each half wave hangs 2 below the one before.",
+        ),
+        Mistake(
+            "only the steps of ψ",
+            _head(lambda t, m: np.cos(phi(t, m)) - 2 * k(t, m)),
+            "The steps down, -2k, are there, and every second half wave still rises.",
+            "Where k is odd, the cosine needs the other sign.",
+        ),
+        Mistake(
+            "steps up",
+            _head(lambda t, m: reference.ucos(phi(t, m)) + 4 * k(t, m)),
+            "The steps go up instead of down.",
+            "Each half wave hangs 2 below the one before.",
         ),
     )
 
@@ -317,12 +361,7 @@ def _arc(theta, m):
             _head(_clip_first(lambda theta, m: np.cos(theta + m))),
             *CLIP,
         ),
-        Mistake(
-            "only the sign of ψ",
-            _head(lambda t, m: _arc(t, m) + 2 * ((t + m) // math.pi)),
-            "Your ψ has the turned half wave and not the step down, -2k: it jumps at θ + m = π.",
-            "Each half wave hangs 2 below the one before.",
-        ),
+        *_ucos_mistakes(lambda t, m: t + m),
         Mistake(
             "the fallback jumps",
             _head(lambda t, m: np.where(t < math.pi - m, np.cos(t + m), np.cos(t) - m * np.sin(m))),
@@ -381,6 +420,7 @@ def _arc(theta, m):
             "You multiply the angle by the margin, as SphereFace does. ArcFace adds it.",
             "Get the angle first, then add, then take the cosine.",
         ),
+        *_angle_mistakes(_arc),
         *_head_mistakes(_arc),
     ],
 )
@@ -440,12 +480,7 @@ def _sphere(theta, m):
             "mθ is held at π: beyond, the logit stands still and has no gradient.",
             "Use the cosine unrolled, which goes on falling past π.",
         ),
-        Mistake(
-            "only the sign of ψ",
-            _head(lambda t, m: np.where(m * t // math.pi % 2 == 0, 1, -1) * np.cos(m * t)),
-            "Your ψ has the turned half waves and not the steps down: it jumps at every kπ.",
-            "Each half wave hangs 2 below the one before.",
-        ),
+        *_ucos_mistakes(lambda t, m: m * t),
         Mistake(
             "ArcFace's margin",
             _head(lambda t, m: np.cos(t + m)),
@@ -464,6 +499,7 @@ def _sphere(theta, m):
             "You take the margin from the cosine, as CosFace does. SphereFace multiplies the angle by it.",
             "Get the angle first, then multiply it.",
         ),
+        *_angle_mistakes(_sphere),
         *_head_mistakes(_sphere),
     ],
 )
@@ -611,7 +647,7 @@ def _falls(theta, m):
         *(
             Mistake(
                 "the rejection of x̂",
-                _hand(_falls, towards),
+                _hand(_falls, towards, divide),
                 "You took the rejection of x̂, x̂ - c ŵ. A step along it does not keep ‖x‖.",
                 "Take ŵ - c x̂, the part of ŵ at right angles to x̂.",
             )
@@ -621,6 +657,34 @@ def _falls(theta, m):
                 lambda x, w: _rest(w, x),
                 lambda x, w: -_rest(w, x),
             )
+            for divide in (True, False)
+        ),
+        *(
+            Mistake(
+                "an epsilon beside the sine",
+                _hand(_falls, lambda x, w, e=e: _rest(x, w) / (reference.sine(x, w)[:, None] + e)),
+                "An epsilon added to the length of ŵ - c x̂ makes the direction too short at tiny angles.",
+                "Guard only the length 0 itself: divide by where(s > 0, s, 1).",
+            )
+            for e in (1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)
+        ),
+        Mistake(
+            "one length for the whole array",
+            _hand(_falls, lambda x, w: _rest(x, w) / np.linalg.norm(_rest(x, w))),
+            "Without an axis, norm takes the whole array as one long vector.",
+            "Say along which axis, and keep that axis so that the division fits.",
+        ),
+        Mistake(
+            "the value for the slope",
+            _hand(lambda t, m: -abs(np.cos(t + m))),
+            "These have the size of cos(θ + m): it is not differentiated.",
+            "The slope of ucos φ is -|sin φ|.",
+        ),
+        Mistake(
+            "margin at the wrong sign",
+            _hand(lambda t, m: _falls(t, -m)),
+            "The margin is at the wrong sign: θ - m.",
+            "Differentiate at θ + m.",
         ),
         *(
             Mistake(

@@ -129,6 +129,21 @@ def floor_without_the_one(scale, classes):
     return np.log(np.exp(evenly(scale, classes)[1:] - scale).sum())
 
 
+@wrong("loss_floor", 0, "the sum for the loss")
+def floor_without_the_logarithm(scale, classes):
+    return np.exp(evenly(scale, classes)[1:] - scale).sum()
+
+
+@wrong("loss_floor", 0, "half a circle")
+def floor_on_half_a_circle(scale, classes):
+    return np.log1p(np.exp(scale * (np.cos(np.pi * np.arange(1, classes) / classes) - 1)).sum())
+
+
+@wrong("loss_floor", 0, "the sign of the loss")
+def floor_below_zero(scale, classes):
+    return -floor_in_numpy(scale, classes)
+
+
 @wrong("loss_floor", 0, "the true logit forgotten")
 def floor_without_the_scale(scale, classes):
     return np.logaddexp.reduce(evenly(scale, classes))
@@ -223,7 +238,22 @@ def scale_up_to_1000(classes, probability):
     return bisected(lambda s: math.exp(-floor_in_numpy(s, classes)) >= probability, high=1000.0)
 
 
-@wrong("least_scale", 0, "exp without the maximum")
+@wrong("least_scale", 2, "the search ends too early")
+def scale_up_to_300(classes, probability):
+    return bisected(lambda s: math.exp(-floor_in_numpy(s, classes)) >= probability, high=300.0)
+
+
+@wrong("least_scale", 0, "the search never finds enough")
+def scale_turned_round(classes, probability):
+    return bisected(lambda s: math.exp(-floor_in_numpy(s, classes)) < probability)
+
+
+@wrong("least_scale", 0, "the loss for the probability")
+def scale_of_a_floor_of_the_rest(classes, probability):
+    return bisected(lambda s: floor_in_numpy(s, classes) <= 1 - probability)
+
+
+@wrong("least_scale", 0, "the search never finds enough")
 def scale_by_a_naive_probability(classes, probability):
     def enough(s):
         e = np.exp(evenly(s, classes))

@@ -211,6 +211,24 @@ entry("arcface", 3, "acos instead of the rejection", "arcface_root_in_float64")(
 entry("arcface", 3, "only the sign of ψ", "arcface_without_the_steps")(
     careful(lambda t, m: geometry.ucos(t + m) + 2 * tf.floor((t + m) / math.pi))
 )
+entry("arcface", 3, "only the steps of ψ", "arcface_without_the_turn")(
+    careful(lambda t, m: tf.cos(t + m) - 2 * tf.floor((t + m) / math.pi))
+)
+entry("arcface", 3, "steps up", "arcface_steps_up")(
+    careful(lambda t, m: geometry.ucos(t + m) + 4 * tf.floor((t + m) / math.pi))
+)
+entry("arcface", 0, "arguments of atan2 exchanged", "arcface_exchanged")(
+    careful(lambda t, m: arc(math.pi / 2 - t, m))
+)
+entry("arcface", 2, "asin knows no angle past 90°", "arcface_asin")(
+    as_written(flat, flat, lambda x, w, c: np.arcsin(np.minimum(np.sin(by_rejection(x, w, c)), 1)))
+)
+entry("arcface", 0, "one length for the whole array", "arcface_w_without_an_axis")(
+    as_written(flat, lambda v: v / np.linalg.norm(v), by_rejection)
+)
+entry("arcface", 0, "divided by the squared length", "arcface_without_the_root")(
+    as_written(lambda v: v / np.sum(v * v, axis=1, keepdims=True), flat, by_rejection)
+)
 entry("arcface", 0, "margin at the wrong sign", "arcface_sign_unrolled")(careful(lambda t, m: arc(t, -m)))
 
 
@@ -582,6 +600,19 @@ def short(v):
 off(lambda xu, wu, rest, s: short(of_x(xu, wu)), "gradient_of_the_other_rejection")
 off(lambda xu, wu, rest, s: -short(of_x(xu, wu)), "gradient_of_the_other_rejection_turned")
 off(lambda xu, wu, rest, s: of_x(xu, wu), "gradient_of_the_other_rejection_short")
+off(lambda xu, wu, rest, s: short(of_x(xu, wu)), "gradient_of_the_other_rejection_long", length=False)
+entry("arcface_gradient", 3, "an epsilon beside the sine", "gradient_with_an_epsilon")(
+    by_hand(towards=lambda xu, wu, rest, s: rest / (s + 1e-12))
+)
+entry("arcface_gradient", 0, "one length for the whole array", "gradient_without_an_axis")(
+    by_hand(towards=lambda xu, wu, rest, s: rest / np.linalg.norm(rest))
+)
+entry("arcface_gradient", 0, "the value for the slope", "gradient_not_differentiated")(
+    by_hand(lambda t, m: np.abs(np.cos(t + m)))
+)
+entry("arcface_gradient", 0, "margin at the wrong sign", "gradient_at_the_wrong_sign")(
+    by_hand(lambda t, m: np.abs(np.sin(t - m)))
+)
 entry("arcface_gradient", 0, "not projected", "gradient_along_w_by_the_chain_rule")(
     by_hand(lambda t, m: np.abs(np.sin(t + m)) / np.sin(t), lambda xu, wu, rest, s: wu)
 )
