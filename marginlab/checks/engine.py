@@ -473,10 +473,10 @@ def _diagnosed(finding, failed, task):
     best, most, least = None, 0, math.inf
     for mistake in task.mistakes if case.mistakes is None else case.mistakes:
         far = [_distance(mistake.form, *each) for each in failed if each[0].mistakes is case.mistakes]
-        explained = sum(map(math.isfinite, far))
+        near = [each for each in far if math.isfinite(each)]
         # As good but for rounding: the one that stands first in the table.
-        if math.isfinite(far[0]) and (explained > most or (explained == most and far[0] < least / 2)):
-            best, most, least = mistake, explained, far[0]
+        if far[0] in near and (len(near) > most or (len(near) == most and sum(near) < least / 2)):
+            best, most, least = mistake, len(near), sum(near)
     if best and 2 * most >= sum(each[0].mistakes is case.mistakes for each in failed):
         return finding._replace(why=best.why, how=best.how, mistake=best.name)
     if finding.kind == "nan" and not finding.why:

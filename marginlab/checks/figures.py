@@ -76,6 +76,12 @@ _FROM_LOGITS = "Write the logarithm of the quotient as a difference: no probabil
             "Nats, from the natural logarithm, are what is asked for.",
         ),
         Mistake(
+            "the true logit alone",
+            lambda f, y: -_of(f, y),
+            "This is the true logit with a minus: the log-sum-exp over all classes is missing.",
+            "The loss is a difference of two terms.",
+        ),
+        Mistake(
             "the true logit forgotten",
             lambda f, y: _losses(f, y) + _of(f, y),
             "This is the log-sum-exp alone: the true logit is not taken off.",
@@ -343,6 +349,24 @@ def _largest(classes):
             "The margin is a difference of two cosines.",
         ),
         Mistake(
+            "the square forgotten",
+            lambda C: 2 * math.sin(math.pi / C),
+            "1 - cos a is 2 sin²(a/2): the square is missing.",
+            "Try it with two classes, which are opposite, and with four.",
+        ),
+        Mistake(
+            "the half of the angle forgotten",
+            lambda C: 2 * math.sin(2 * math.pi / C) ** 2,
+            "1 - cos a is 2 sin²(a/2): the angle is not halved.",
+            "Try it with two classes, which are opposite, and with four.",
+        ),
+        Mistake(
+            "the 2 forgotten",
+            lambda C: math.sin(math.pi / C) ** 2,
+            "1 - cos a is 2 sin²(a/2): the factor 2 is missing.",
+            "Try it with two classes, which are opposite, and with four.",
+        ),
+        Mistake(
             "ArcFace's margin",
             lambda C: 2 * math.pi / C,
             "This is the angle between neighbours, the largest margin of ArcFace. CosFace counts in cosines.",
@@ -439,8 +463,8 @@ def _least(classes, probability):
             Mistake(
                 "the search never finds enough",
                 lambda C, P, e=e: e,
-                "Your search ends where it began, at its upper end. Is the comparison turned round? Or exp of "
-                "a large scale is infinite, ∞/∞ is NaN, and no NaN is at least P.",
+                "Your search ends where it began, at its upper end. Is the comparison turned round? Or exp "
+                "of a large scale is infinite, ∞/∞ is NaN, and no NaN is at least P.",
                 "Take the true logit out of every exponential: only differences of logits matter.",
             )
             for e in (100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 1e5, 1e6)
@@ -582,6 +606,18 @@ _EXCHANGED = (
             "Sort the scores of the different pairs alone.",
         ),
         Mistake(
+            "a count for a share",
+            lambda s, y, far: _tar(s, y, far) * float(np.sum(y)),
+            "This is how many of the same pairs are accepted: the share is asked for.",
+            "Divide by the number of same pairs.",
+        ),
+        Mistake(
+            "the threshold from the wrong end",
+            lambda s, y, far: float(np.mean(s[y] > np.quantile(s[~y], far))),
+            "Your threshold was counted from the lowest score: it accepts nearly all different pairs.",
+            "Count the different pairs from the highest score down.",
+        ),
+        Mistake(
             "the threshold for the rate",
             lambda s, y, far: float(np.quantile(s[~y], 1 - far)),
             "This is the threshold: which share of the same pairs lies above it?",
@@ -619,8 +655,8 @@ def tar_at_far(rng):
         Part(
             "few pairs",
             [
-                Case("few pairs and a FAR below one pair", (few, who, 0.01)),
-                Case("few pairs and a FAR of one pair", (few, who, 1 / 7)),
+                Case("few pairs and a FAR below one pair", (few, who, 0.01), mistakes=()),
+                Case("few pairs and a FAR of one pair", (few, who, 1 / 7), mistakes=()),
             ],
             likely=Mistake(
                 "more false accepts than allowed",

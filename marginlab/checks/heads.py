@@ -481,11 +481,14 @@ def _sphere(theta, m):
             "Use the cosine unrolled, which goes on falling past π.",
         ),
         *_ucos_mistakes(lambda t, m: m * t),
-        Mistake(
-            "ArcFace's margin",
-            _head(lambda t, m: np.cos(t + m)),
-            "You add the margin to the angle, as ArcFace does. SphereFace multiplies by it.",
-            "Multiply the angle, then take the cosine unrolled.",
+        *(
+            Mistake(
+                "ArcFace's margin",
+                _head(psi),
+                "You add the margin to the angle, as ArcFace does. SphereFace multiplies by it.",
+                "Multiply the angle, then take the cosine unrolled.",
+            )
+            for psi in (_arc, lambda t, m: np.cos(t + m))  # unrolled, or not
         ),
         Mistake(
             "the cosine multiplied",

@@ -308,6 +308,18 @@ def _sign(phi):
             "The result must fall from one half wave to the next.",
         ),
         Mistake(
+            "the sign turned round",
+            lambda phi: -_sign(phi) * np.cos(phi) - 2 * _waves(phi),
+            "The half waves that should be turned over are not, and those that should not are.",
+            "At φ = 0 the result is 1, and where k is even the cosine keeps its sign.",
+        ),
+        Mistake(
+            "steps of 2π",
+            lambda phi: _sign(phi) * np.cos(phi) - 2 * math.pi * _waves(phi),
+            "You go down by 2π at each joint: a half wave falls by 2.",
+            "Compare the values just before and just after φ = π.",
+        ),
+        Mistake(
             "steps of 1",
             lambda phi: _sign(phi) * np.cos(phi) - _waves(phi),
             "The half waves hang too high: a half wave falls by 2, and you go down by 1.",
@@ -385,6 +397,12 @@ def _shown(phi):
             lambda t, a, b, c: np.cos(a * t + b) - c,
             "The sign flips past π: the plain cosine turns up again there.",
             "Use the cosine unrolled.",
+        ),
+        Mistake(
+            "only the sign",
+            lambda t, a, b, c: _sign(a * t + b) * np.cos(a * t + b) - c,
+            "The half waves are turned over, but not hung one below the other: the result jumps at every kπ.",
+            "Use the cosine unrolled: each half wave hangs 2 below the one before.",
         ),
         Mistake(
             "m3 at the wrong sign",

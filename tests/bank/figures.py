@@ -78,6 +78,11 @@ def loss_mean(logits, labels):
     return loss_in_numpy(logits, labels).mean()
 
 
+@wrong("cross_entropy", 0, "the true logit alone")
+def loss_of_the_true_logit(logits, labels):
+    return -logits[np.arange(len(labels)), labels]
+
+
 @wrong("cross_entropy", 0, "the sign of the loss")
 def loss_sign(logits, labels):
     return -loss_in_numpy(logits, labels)
@@ -189,6 +194,21 @@ def margin_simplex(classes):
 @wrong("largest_margin", 2, "digits lost in 1 - cos")
 def margin_by_the_cosine(classes):
     return 1 - np.cos(2 * np.pi / classes)
+
+
+@wrong("largest_margin", 0, "the square forgotten")
+def margin_without_the_square(classes):
+    return 2 * math.sin(math.pi / classes)
+
+
+@wrong("largest_margin", 0, "the half of the angle forgotten")
+def margin_of_the_whole_angle(classes):
+    return 2 * math.sin(2 * math.pi / classes) ** 2
+
+
+@wrong("largest_margin", 0, "the 2 forgotten")
+def margin_without_the_2(classes):
+    return math.sin(math.pi / classes) ** 2
 
 
 @wrong("largest_margin", 0, "ArcFace's margin")
@@ -350,6 +370,22 @@ def tar_by_a_loop(scores, same, far):
 @wrong("tar_at_far", 2, "more false accepts than allowed")
 def tar_by_quantile(scores, same, far):
     return np.mean(scores[same] > np.quantile(scores[~same], 1 - far))
+
+
+@wrong("tar_at_far", 1, "more false accepts than allowed")
+def tar_one_too_high(scores, same, far):
+    others = np.sort(scores[~same])[::-1]
+    return np.mean(scores[same] > others[max(math.floor(far * len(others) + 1e-9) - 1, 0)])
+
+
+@wrong("tar_at_far", 0, "a count for a share")
+def tar_count(scores, same, far):
+    return tar_by_sorting(scores, same, far) * np.sum(same)
+
+
+@wrong("tar_at_far", 0, "the threshold from the wrong end")
+def tar_from_below(scores, same, far):
+    return np.mean(scores[same] > np.sort(scores[~same])[math.floor(far * np.sum(~same) + 1e-9)])
 
 
 @wrong("tar_at_far", 0, "the threshold for the rate")

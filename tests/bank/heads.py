@@ -308,6 +308,7 @@ entry("sphereface", 3, "only the sign of ψ", "sphereface_no_steps")(
 entry("sphereface", 3, "the angle held at π", "sphereface_held")(
     careful(lambda t, m: tf.cos(tf.minimum(m * t, math.pi)))
 )
+entry("sphereface", 0, "ArcFace's margin", "sphereface_arcface_unrolled")(careful(arc))
 entry("sphereface", 0, "ArcFace's margin", "sphereface_arcface")(careful(lambda t, m: tf.cos(t + m)))
 entry("sphereface", 3, "a clip before acos", "sphereface_clipped")(
     build(lambda t, m: geometry.ucos(m * t), 1e-5)

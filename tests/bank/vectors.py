@@ -282,6 +282,18 @@ def ucos_no_steps(phi):
     return np.where(phi // np.pi % 2 == 0, 1, -1) * np.cos(phi)
 
 
+@wrong("ucos", 0, "the sign turned round")
+def ucos_turned_round(phi):
+    k = np.floor(phi / np.pi)
+    return (-1) ** (k + 1) * np.cos(phi) - 2 * k
+
+
+@wrong("ucos", 0, "steps of 2π")
+def ucos_steps_too_high(phi):
+    k = np.floor(phi / np.pi)
+    return (-1) ** k * np.cos(phi) - 2 * k * np.pi
+
+
 @wrong("ucos", 0, "only the steps")
 def ucos_no_sign(phi):
     return np.cos(phi) - 2 * (phi // np.pi)
@@ -320,6 +332,12 @@ def psi_by_loops(theta, m1, m2, m3):
 @wrong("psi", 2, "the sign flips past π")
 def psi_plain(theta, m1, m2, m3):
     return np.cos(m1 * theta + m2) - m3
+
+
+@wrong("psi", 2, "only the sign")
+def psi_without_the_steps(theta, m1, m2, m3):
+    phi = m1 * theta + m2
+    return (-1) ** (phi // np.pi) * np.cos(phi) - m3
 
 
 @wrong("psi", 0, "m3 at the wrong sign")
