@@ -467,7 +467,7 @@ def _verdict(got, want, case, part, task):
 def _diagnosed(finding, failed, task):
     """The finding with the likeliest cause: the known mistake that explains most of what is wrong,
 
-    and at least half of it.
+    and at least a third of it.
     """
     case = failed[0][0]
     best, most, least = None, 0, math.inf
@@ -477,7 +477,7 @@ def _diagnosed(finding, failed, task):
         # As good but for rounding: the one that stands first in the table.
         if far[0] in near and (len(near) > most or (len(near) == most and sum(near) < least / 2)):
             best, most, least = mistake, len(near), sum(near)
-    if best and 2 * most >= sum(each[0].mistakes is case.mistakes for each in failed):
+    if best and 3 * most >= sum(each[0].mistakes is case.mistakes for each in failed):
         return finding._replace(why=best.why, how=best.how, mistake=best.name)
     if finding.kind == "nan" and not finding.why:
         return finding._replace(

@@ -536,9 +536,14 @@ def _rates(scores, same):
 
 
 def _eer(scores, same):
-    _, far, frr = _rates(scores, same)
-    at = np.argmin(abs(far - frr))
-    return float(far[at] + frr[at]) / 2
+    return _at_closest(scores, same, lambda far, frr: (far, frr))
+
+
+def _at_closest(scores, same, pick):
+    """The mean of two rates where they are closest."""
+    one, two = pick(*_rates(scores, same)[1:])
+    at = np.argmin(abs(one - two))
+    return float(one[at] + two[at]) / 2
 
 
 def _threshold(scores, same):
@@ -700,6 +705,18 @@ def tar_at_far(rng):
             "Find where the false accept rate and the false reject rate meet, each with its own total.",
         ),
         Mistake(
+            "TAR for the false rejects",
+            lambda s, y: _at_closest(s, y, lambda far, frr: (far, 1 - frr)),
+            "You compare the false accepts with the true accepts; they meet the false rejects, 1 - TAR.",
+            "Find where the false accept rate and 1 - TAR are closest.",
+        ),
+        Mistake(
+            "shares of all pairs",
+            lambda s, y: _at_closest(s, y, lambda far, frr: (far * np.mean(~y), frr * np.mean(y))),
+            "You divide both kinds of errors by all pairs: each rate has its own total.",
+            "False accepts are a share of the different pairs, false rejects of the same pairs.",
+        ),
+        Mistake(
             "both errors added",
             lambda s, y: 2 * _eer(s, y),
             "You add the two rates.",
@@ -728,6 +745,16 @@ def _log_sum(x, w, scale, block=None):
     logits = reference.logits(x, w, scale=scale)
     top = logits.max(axis=1)
     return np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top
+
+
+def _running(x, w, scale, block, rescale, total=0.0):
+    """Sums below a maximum, put together wrongly."""
+    top = np.full(len(x), -np.inf)
+    for i in range(0, len(w), block):
+        logits = reference.logits(x, w[i : i + block], scale=scale)
+        top = rescale(top, logits.max(axis=1))
+        total = total + np.exp(logits - top[:, None]).sum(axis=1)
+    return np.log(total) + top
 
 
 def _blocks(x, w, scale, block, combine):
@@ -768,6 +795,30 @@ def _peak(f, args):
             lambda x, w, s, n: _blocks(x, w, s, n, lambda each: each.sum(axis=0)),
             "You add the blocks' log-sum-exps: sums of exponentials are added inside one logarithm.",
             "Put the blocks together as you would single classes.",
+        ),
+        Mistake(
+            "the sum not rescaled",
+            lambda x, w, s, n: _running(x, w, s, n, np.maximum),
+            "The largest logit grows from block to block, and your sum still stands below the old one.",
+            "When the largest grows, multiply the sum by exp of the old largest less the new.",
+        ),
+        Mistake(
+            "each block below its own largest",
+            lambda x, w, s, n: _running(x, w, s, n, lambda top, new: new),
+            "Each block's sum is taken below its own largest logit, and you add them as if it were one.",
+            "Bring two sums below the same largest logit before you add them.",
+        ),
+        Mistake(
+            "the mean of the blocks",
+            lambda x, w, s, n: _blocks(x, w, s, n, lambda each: each.mean(axis=0)),
+            "You take the mean of the blocks' log-sum-exps.",
+            "Put the blocks together as you would single classes.",
+        ),
+        Mistake(
+            "the sum without its logarithm",
+            lambda x, w, s, n: np.exp(_log_sum(x, w, s)),
+            "This is the sum of the exponentials: the logarithm is missing.",
+            "Take it after the last block.",
         ),
         Mistake(
             "the largest block only",
@@ -891,6 +942,18 @@ def _bytes(per_weight, per_logit, each=4):
     [
         Mistake(
             "numbers for bytes", _bytes(4, 3, 1), "You count numbers: float32 has 4 bytes each.", "Multiply."
+        ),
+        Mistake(
+            "gigabytes",
+            lambda C, d, B: _bytes(4, 3)(C, d, B) / 1e9,
+            "This is in gigabytes: bytes are asked for.",
+            "Leave the division out.",
+        ),
+        Mistake(
+            "the batch for the classes",
+            lambda C, d, B: 4 * (4 * B * d + 3 * B * C),
+            "Your directions are (B, d): there is one for each class, and not for each image.",
+            "Count the arrays of shape (C, d).",
         ),
         Mistake(
             "float64's bytes",

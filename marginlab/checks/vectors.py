@@ -179,6 +179,12 @@ def unit(rng):
             "Use the cosine too: atan2 takes both, and knows all four quadrants.",
         ),
         Mistake(
+            "arcsin of half the chord",
+            lambda x, w: 2 * np.arcsin(np.linalg.norm(reference.unit(x) - reference.unit(w), axis=-1) / 2),
+            "2 arcsin(‖x̂ - ŵ‖/2) is right near 0, and loses its digits near π, where arcsin is steep.",
+            "atan2 is steep nowhere: give it a sine and a cosine, each measured by itself.",
+        ),
+        Mistake(
             "arctan of the quotient",
             lambda x, w: np.arctan(reference.sine(x, w) / reference.cosine(x, w)),
             "arctan(s/c) gives negative angles past 90°: the quotient has lost the signs.",

@@ -414,6 +414,20 @@ def eer_accuracy(scores, same):
     return 1 - eer_interpolated(scores, same)
 
 
+@wrong("eer", 0, "TAR for the false rejects")
+def eer_of_tar(scores, same):
+    rates = [(np.mean(scores[~same] > t), np.mean(scores[same] > t)) for t in np.linspace(-0.5, 1, 1501)]
+    return np.mean(min(rates, key=lambda r: abs(r[0] - r[1])))
+
+
+@wrong("eer", 0, "shares of all pairs")
+def eer_of_all_pairs(scores, same):
+    rates = [
+        (np.mean((scores > t) & ~same), np.mean((scores <= t) & same)) for t in np.linspace(-0.5, 1, 1501)
+    ]
+    return np.mean(min(rates, key=lambda r: abs(r[0] - r[1])))
+
+
 @wrong("eer", 0, "the threshold for the rate")
 def eer_threshold(scores, same):
     ts = np.linspace(-0.5, 1, 1501)
@@ -475,6 +489,45 @@ def blocks_overflow(x, w, scale, block):
     return np.log(total)
 
 
+def summed(x, w, scale, block, new_top):
+    total, top = np.zeros(len(x)), np.full(len(x), -np.inf)
+    for i in range(0, len(w), block):
+        logits = scale * _unit(x) @ _unit(w[i : i + block]).T
+        top = new_top(top, logits.max(axis=1))
+        total = total + np.exp(logits - top[:, None]).sum(axis=1)
+    return np.log(total) + top
+
+
+@wrong("blockwise", 0, "the sum not rescaled")
+def blocks_not_rescaled(x, w, scale, block):
+    return summed(x, w, scale, block, np.maximum)
+
+
+@wrong("blockwise", 0, "each block below its own largest")
+def blocks_below_their_own(x, w, scale, block):
+    return summed(x, w, scale, block, lambda top, new: new)
+
+
+@wrong("blockwise", 0, "the mean of the blocks")
+def blocks_in_the_mean(x, w, scale, block):
+    starts = range(0, len(w), block)
+    return np.mean(
+        [np.logaddexp.reduce(scale * _unit(x) @ _unit(w[i : i + block]).T, axis=1) for i in starts], axis=0
+    )
+
+
+@wrong("blockwise", 0, "the sum without its logarithm")
+def blocks_without_the_logarithm(x, w, scale, block):
+    return np.exp(blocks_by_logaddexp(x, w, scale, block))
+
+
+@wrong("blockwise", 0, "neither is normalised")
+def blocks_as_they_come(x, w, scale, block):
+    return np.logaddexp.reduce(
+        [np.logaddexp.reduce(scale * x @ w[i : i + block].T, axis=1) for i in range(0, len(w), block)]
+    )
+
+
 @wrong("blockwise", 3, "the scale for the maximum")
 def blocks_below_the_scale(x, w, scale, block):
     total = np.zeros(len(x))
@@ -514,6 +567,16 @@ def memory_in_floats(classes, dim, batch):
 @wrong("memory", 0, "numbers for bytes")
 def memory_in_numbers(classes, dim, batch):
     return 4 * classes * dim + 3 * batch * classes
+
+
+@wrong("memory", 0, "gigabytes")
+def memory_in_gigabytes(classes, dim, batch):
+    return memory_by_formula(classes, dim, batch) / 1e9
+
+
+@wrong("memory", 0, "the batch for the classes")
+def memory_of_the_batch(classes, dim, batch):
+    return 4 * (4 * batch * dim + 3 * batch * classes)
 
 
 @wrong("memory", 0, "Adam forgotten")

@@ -211,6 +211,12 @@ def angle_sine_from_the_cosine(x, w):
     return np.arctan2(np.sqrt(1 - c * c), c)
 
 
+@wrong("angle", 2, "arcsin of half the chord")
+def angle_by_the_chord(x, w):
+    x, w = unit_of_the_scaled(x.astype("float64")), unit_of_the_scaled(w.astype("float64"))
+    return 2 * np.arcsin(np.linalg.norm(x - w, axis=1) / 2)
+
+
 @wrong("angle", 1, "asin knows no angle past 90°")
 def angle_asin(x, w):
     x, w = unit_by_where(x), unit_by_where(w)
