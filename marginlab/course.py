@@ -118,16 +118,24 @@ def _write(nb, path):
 # ------------------------------------------------------------------ other numbers for each student
 
 
-def set_numbers(nb, seed):
-    """Give a sheet other numbers, in place: those that its first cells allow, chosen by the seed.
+def numbers(nb):
+    """Which of a sheet's names may take which values, ``{name: values}``: its cells' metadata say it."""
+    return {name: values for cell in nb.cells for name, values in cell.metadata.get("numbers", {}).items()}
 
-    A cell's metadata say which names may take which values; each line that ends in "# your numbers" is
-    written anew, in the sheet's tests too, so that both sides speak of the same numbers.
+
+def set_numbers(nb, seed):
+    """Give a sheet other numbers, in place: of those that it allows, the ones that the seed chooses."""
+    return write_numbers(
+        nb, {name: random.Random(f"{seed}/{name}").choice(values) for name, values in numbers(nb).items()}
+    )
+
+
+def write_numbers(nb, chosen):
+    """Give a sheet the numbers chosen, ``{name: value}``, in place.
+
+    Each line that ends in "# your numbers" is written anew, in the sheet's tests too, so that both sides
+    speak of the same numbers.
     """
-    choices = {}
-    for cell in nb.cells:
-        choices |= cell.metadata.get("numbers", {})
-    chosen = {name: random.Random(f"{seed}/{name}").choice(values) for name, values in choices.items()}
 
     def line(match):
         names = match[1].split(", ")
@@ -135,7 +143,7 @@ def set_numbers(nb, seed):
 
     for cell in nb.cells:
         if cell.cell_type == "code" and not is_solution(cell):
-            cell.source = re.sub(r"^([A-Z_, ]+?) = .*  # your numbers$", line, cell.source, flags=re.M)
+            cell.source = re.sub(r"^([A-Z0-9_, ]+?) = .*  # your numbers$", line, cell.source, flags=re.M)
     return nb
 
 
@@ -162,21 +170,52 @@ import sys
 
 import numpy as np
 
-import marginlab
-from marginlab import checks, reference
+import jupyterlab  # noqa: F401
+from marginlab import load_mnist
+from marginlab.checks import check_unit
 
 assert sys.version_info >= (3, 11), "marginlab needs Python 3.11 or newer"
-assert reference.angle(np.array([[3.0, 0.0]]), np.array([[0.0, 2.0]])) == np.pi / 2
-assert checks.check_unit(reference.unit).passed
-assert not checks.check_unit(lambda x: x).passed
-import jupyterlab  # noqa: E402, F401
+assert load_mnist()[0][0].shape == (60000, 28, 28)
+
+
+def unit(x):
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+assert check_unit(unit).parts["ordinary vectors"], "the check ran, and was wrong about this function"
 
 print("All is well. Now: jupyter lab lessons")
 '''
 
+_START = """# Start here
+
+You need Python 3.11 or newer, and the network once, to install.
+
+    python -m venv .venv
+    .venv/bin/pip install -r requirements.txt        (Windows: .venv\\Scripts\\pip)
+    .venv/bin/python smoke_test.py
+    .venv/bin/jupyter lab lessons
+
+TensorFlow may print a few red lines about oneDNN or a GPU when it starts. They are harmless.
+
+**The chapters** are `lessons/NN_name/lesson.ipynb`. Run them from top to bottom.
+
+**The sheets** are `lessons/NN_name/exercises.ipynb`, one for each chapter. Write only where a cell says YOUR
+CODE HERE or YOUR ANSWER HERE: replace `...`, and `raise NotImplementedError()`, by your own code. Each cell
+after yours tests what you wrote. Run it as often as you like: an error says what is still missing. The
+checks print which parts are right and a first hint; two more come by `.hint(2)` and `.hint(3)`.
+
+**To hand in**, choose Kernel, Restart Kernel and Run All Cells, save, and give in your `exercises.ipynb`
+under that name, where your course asks for it. Hidden tests, on other numbers, give the marks. Do not
+delete cells; cells of your own may stay.
+
+`book/` holds the glossary and the other pages that the chapters link to.
+"""
+
 
 def bundle(target, source="lessons"):
-    """Make the students' zip: sheets and lessons, the package, pinned requirements and a smoke test.
+    """Make the students' zip: sheets, lessons and the pages they link to, the package, pinned requirements,
+    a smoke test, and START.md, which says how to begin.
 
     Returns:
         The path of the zip.
@@ -194,8 +233,15 @@ def bundle(target, source="lessons"):
         for path in sorted((root / "marginlab").rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 zipped.write(path, path.relative_to(root))
+        for path in sorted((root / "book").glob("*.md")):
+            zipped.write(path, path.relative_to(root))
+        measured = Path("tests/benchmarks/results.json")  # chapter 7 shows it where there is one
+        if (root / measured).exists():
+            zipped.write(root / measured, measured)
+        # pip needs README.md: pyproject.toml names it.
         for name in ("pyproject.toml", "constraints.txt", "README.md", "LICENSE"):
             zipped.write(root / name, name)
+        zipped.writestr("START.md", _START)
         zipped.writestr("requirements.txt", "-c constraints.txt\n.[lab]\n")
         zipped.writestr("smoke_test.py", _SMOKE)
     return target

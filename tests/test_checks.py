@@ -157,6 +157,17 @@ def test_a_task_not_begun():
     assert report.hint(2).startswith("The task has not been begun")
 
 
+def test_an_exception_without_words():
+    report = checks.grade("angle", lambda x, w: next(iter(())))
+    assert report.hint(2) == "It stopped with StopIteration, which says no more."
+
+
+def test_the_true_logits_alone():
+    report = checks.grade("arcface", lambda x, w, labels, margin, scale: reference.cosine(x, w[labels]))
+    assert report.kind == "shape"
+    assert "the other classes' logits are missing" in report.hint(2)
+
+
 def test_in_place():
     def angle(x, w):
         x /= np.linalg.norm(x, axis=1, keepdims=True)
@@ -348,6 +359,8 @@ def test_the_report_in_words(capsys):
     assert "3 of 4 parts right" in out
     assert "WRONG  past π" in out
     assert re.search(r"at θ = \d\.\d+, row \d, class \d \(its true class\): you have -\d+", report.hint(1))
+    assert "`check_arcface(arcface_turned_back).hint(2)`, then `.hint(3)`" in out
+    assert "`check_unit(f).hint(2)`" in str(checks.grade("unit", lambda x: x))
     assert "flips past π" in report.hint(2)
     assert "unrolled" in report.hint(3)
     assert repr(report.hint(2)) == report.hint(2)

@@ -15,7 +15,7 @@ import textwrap
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -118,6 +118,7 @@ class Report:
         task: the task's name.
         parts: ``{name: whether it is right}``, one for each step that can be told apart.
         weights: ``{name: marks}`` of the parts.
+        called: the function's own name.
         kind: "right", or the first thing that is wrong: "not a function", "signature", "exception",
             "exit", "time", "print", "nothing", "type", "shape", "in place", "nan" or "value".
         mistake: the name of the known mistake, or else the kind.
@@ -129,7 +130,7 @@ class Report:
     weights: dict
     finding: Finding | None = None
     printed: str = ""
-    seconds: float = field(default=0.0, compare=False)
+    called: str = "f"
 
     @property
     def passed(self):
@@ -174,9 +175,8 @@ class Report:
             lines += ["Your function printed:", "  " + self.printed.replace("\n", "\n  ")]
         if self.finding:
             lines += [textwrap.fill(f"Where: {self.finding.where}", 96, subsequent_indent="       ")]
-            lines += [
-                f"Why, and how to go on: report = check_{self.task}(…), then report.hint(2), report.hint(3)."
-            ]
+            call = f"check_{self.task}({self.called})"
+            lines += [f"For more, in a cell of your own: `{call}.hint(2)`, then `.hint(3)`."]
         return "\n".join(lines)
 
     def __repr__(self):
@@ -289,8 +289,10 @@ def _exception(error, case):
     if isinstance(error, NotImplementedError):
         why, how = "The task has not been begun, or not been finished.", "Write the function first."
     else:
-        message = str(error).strip().split("\n")[0].rstrip(".") or "it has none"
+        message = str(error).strip().split("\n")[0].rstrip(".")
         why = f"Python's own message is the best clue: {message}."
+        if not message:
+            why = f"It stopped with {type(error).__name__}, which says no more."
         how = "Call it yourself with small arrays of these shapes, and look at the shape of each step."
     return Finding("exception", f"With {case.what} it raises {type(error).__name__}{line}.", why, how)
 
@@ -376,7 +378,10 @@ def _shape(got, want, case, task):
         )
         where = f"With {case.what} you return shape {g.shape}, and {w.shape} is wanted"
         where += f" ({sizes} came in)." if sizes else "."
-        if g.ndim == w.ndim and g.shape == w.shape[::-1]:
+        if "labels (B,)" in task.arguments and w.ndim == 2 and g.shape in ((len(w),), (len(w), 1)):
+            why = "One number for each row: the other classes' logits are missing."
+            how = "Return the logits of all classes, (B, C); the margin comes in at the labels alone."
+        elif g.ndim == w.ndim and g.shape == w.shape[::-1]:
             why, how = "It is transposed: rows and columns are exchanged.", "Look at which array comes first."
         elif g.size == w.size:
             why = "The numbers are as many as wanted, with an axis of length 1 too many or too few."
@@ -417,7 +422,7 @@ def _show(value):
 def _distance(form, case, got, want):
     """How far a wrong form's numbers are from the student's, or inf where they are not the same mistake.
 
-    They are where the student's are ten times nearer to the form than the form is to the truth.
+    They are where the student's are twenty times nearer to the form than the form is to the truth.
     """
     try:
         with _errstate(all="ignore"):
@@ -434,7 +439,7 @@ def _distance(form, case, got, want):
             g = g.astype("float64")
             same = (g == f) | ((g != g) & (f != f))
             off = np.where(same, 0.0, abs(g - f))
-            near = off <= 0.1 * abs(w - f) + 2 * case.tol * (case.size + abs(f))
+            near = off <= 0.05 * abs(w - f) + 2 * case.tol * (case.size + abs(f))
         if not (near | same).all():
             return math.inf
         total += float(off.sum())
@@ -460,16 +465,19 @@ def _verdict(got, want, case, part, task):
 
 
 def _diagnosed(finding, failed, task):
-    """The finding with the likeliest cause: the known mistake that explains most of what is wrong."""
+    """The finding with the likeliest cause: the known mistake that explains most of what is wrong,
+
+    and at least a third of it.
+    """
     case = failed[0][0]
     best, most, least = None, 0, math.inf
     for mistake in task.mistakes if case.mistakes is None else case.mistakes:
         far = [_distance(mistake.form, *each) for each in failed if each[0].mistakes is case.mistakes]
-        explained = sum(map(math.isfinite, far))
+        near = [each for each in far if math.isfinite(each)]
         # As good but for rounding: the one that stands first in the table.
-        if math.isfinite(far[0]) and (explained > most or (explained == most and far[0] < least / 2)):
-            best, most, least = mistake, explained, far[0]
-    if best:
+        if far[0] in near and (len(near) > most or (len(near) == most and sum(near) < least / 2)):
+            best, most, least = mistake, len(near), sum(near)
+    if best and 3 * most >= sum(each[0].mistakes is case.mistakes for each in failed):
         return finding._replace(why=best.why, how=best.how, mistake=best.name)
     if finding.kind == "nan" and not finding.why:
         return finding._replace(
@@ -491,6 +499,8 @@ def run(task, f, seed=0, seconds=SECONDS):
         wants = [_tuple((case.truth or task.truth)(*_copies(case.args))) for _, case in cases]
     own = dict(globals())
     report = Report(task.name, {part.name: False for part in parts}, {p.name: p.marks for p in parts})
+    name = str(getattr(f, "__name__", ""))
+    report.called = name if name.isidentifier() else "f"
     report.finding = _not_callable(task, f)
     if report.finding:
         return report

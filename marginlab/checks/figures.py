@@ -40,7 +40,7 @@ _FROM_LOGITS = "Write the logarithm of the quotient as a difference: no probabil
                 "before its logarithm, and the worst examples have no gradient.",
                 _FROM_LOGITS,
             )
-            for e in (1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15, 1e-30)
+            for e in (1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15, 1e-30, 1e-300, sys.float_info.min)
         ),
         *(
             Mistake(
@@ -74,6 +74,12 @@ _FROM_LOGITS = "Write the logarithm of the quotient as a difference: no probabil
             lambda f, y: _losses(f, y) / math.log(10),
             "Your loss is from log10 instead of the natural logarithm.",
             "Nats, from the natural logarithm, are what is asked for.",
+        ),
+        Mistake(
+            "the true logit alone",
+            lambda f, y: -_of(f, y),
+            "This is the true logit with a minus: the log-sum-exp over all classes is missing.",
+            "The loss is a difference of two terms.",
         ),
         Mistake(
             "the true logit forgotten",
@@ -137,6 +143,7 @@ def cross_entropy(rng):
             "large logits",
             [
                 case(large, rng.uniform(95, 105, (5, 4)), size=100.0),
+                case("logits from -1000 to 1000", rng.uniform(-1000, 1000, (8, 4)), "float64", size=1000.0),
                 case("logits below -100", rng.uniform(-900, -890, (5, 4)), "float64", size=1000.0),
                 case(
                     "logits as large as 1000, in float64",
@@ -165,6 +172,11 @@ def _scalars(what, *points, **rest):
     return [Case(what.format(*each), each, **rest) for each in points]
 
 
+def _on_the_circle(scale, classes):
+    """The logits of a perfect image, the true class first, for classes evenly on the circle."""
+    return scale * np.cos(2 * np.pi * np.arange(classes) / classes)
+
+
 def _floor(scale, classes):
     angles, counts = budget.arrangement(classes, 2)
     return budget.perfect_loss(angles, counts, scale)
@@ -180,6 +192,36 @@ _SIMPLEX = (
     "scale; classes",
     _floor,
     [
+        Mistake(
+            "1 swallows a small sum",
+            lambda s, C: np.log(np.exp(_on_the_circle(s, C) - s).sum()),
+            "log(1 + tiny) is 0: the 1 of the true class swallows the small sum of the others.",
+            "Leave the 1 out of the sum, and use log1p, the logarithm of 1 more than it is given.",
+        ),
+        *(
+            Mistake(
+                "exp without the maximum",
+                form,
+                "exp of a large scale is infinite.",
+                "Take the true logit out of the sum first: only differences of logits matter.",
+            )
+            for form in (
+                lambda s, C: np.log(np.exp(_on_the_circle(s, C)).sum()) - s,
+                lambda s, C: -np.log(np.exp(s) / np.exp(_on_the_circle(s, C)).sum()),
+            )
+        ),
+        Mistake(
+            "the true class left out of the sum",
+            lambda s, C: np.log(np.exp(_on_the_circle(s, C)[1:] - s).sum()),
+            "Your sum begins at class 1, and the true class itself, class 0, is missing: its term is 1.",
+            "Softmax divides by the sum over all classes, the true one too.",
+        ),
+        Mistake(
+            "the true logit forgotten",
+            lambda s, C: _floor(s, C) + s,
+            "This is the log-sum-exp alone: the true logit, which is the scale, is not taken off.",
+            "The loss is the log-sum-exp less the true logit.",
+        ),
         Mistake(
             "the simplex for the circle",
             lambda s, C: math.log1p((C - 1) * math.exp(-s * C / (C - 1))),
@@ -223,6 +265,24 @@ _SIMPLEX = (
             "j = 0 is the true class itself.",
         ),
         Mistake(
+            "the sum for the loss",
+            lambda s, C: math.expm1(_floor(s, C)),
+            "This is the sum over the other classes: the logarithm is missing.",
+            "The loss is the logarithm of 1 more than that sum.",
+        ),
+        Mistake(
+            "half a circle",
+            lambda s, C: math.log1p(sum(math.exp(s * (math.cos(math.pi * j / C) - 1)) for j in range(1, C))),
+            "Your classes stand on half a circle, π/C apart.",
+            "A whole turn is 2π.",
+        ),
+        Mistake(
+            "the sign of the loss",
+            lambda s, C: -_floor(s, C),
+            "The sign is turned round: a loss is never below 0.",
+            "A probability is below 1, and its logarithm below 0.",
+        ),
+        Mistake(
             "the probability for the loss",
             lambda s, C: math.exp(-_floor(s, C)),
             "This is the best probability: the loss is -ln of it.",
@@ -238,21 +298,36 @@ _SIMPLEX = (
 )
 def loss_floor(rng):
     """NormFace's lowest loss in nats for classes spread evenly over the circle, a number."""
-    some = [(float(s), int(C)) for s, C in zip(rng.uniform(0.5, 20, 3), rng.integers(3, 20, 3), strict=True)]
+    some = [(float(s), int(C)) for s, C in zip(rng.uniform(0.5, 20, 3), rng.integers(5, 20, 3), strict=True)]
+    digits = {"size": 0.0}  # six of them, however small the loss
     return [
-        Part("ten classes", _scalars("scale {0:.4g}, {1} classes", (1.0, 10), (30.0, 10), (8.0, 10), *some)),
-        Part("few and many classes", _scalars("scale {0:g}, {1} classes", (2.0, 2), (5.0, 3), (30.0, 100))),
+        Part(
+            "ten classes",
+            _scalars("scale {0:.4g}, {1} classes", (1.0, 10), (30.0, 10), (8.0, 10), *some, **digits),
+        ),
+        Part(
+            "few and many classes",
+            _scalars("scale {0:g}, {1} classes", (2.0, 2), (5.0, 3), (30.0, 100), **digits),
+        ),
         Part(
             "large scales",
-            _scalars("scale {0:g}, {1} classes", (200.0, 50), (1000.0, 10), (1000.0, 200)),
+            _scalars("scale {0:g}, {1} classes", (200.0, 50), (1000.0, 10), (1000.0, 200), **digits),
             likely=Mistake(
-                "exp without the maximum",
+                "the digits of a small loss",
                 None,
-                "exp of a large scale is infinite, and ∞/∞ is NaN.",
-                "Take the true logit out of the sum first: only differences of logits matter.",
+                "The loss is far below 1, and its digits are lost where it is added to 1, or to a logit.",
+                "Sum the terms of the other classes alone, and use log1p.",
             ),
         ),
     ]
+
+
+_LOST = Mistake(
+    "digits lost in 1 - cos",
+    lambda C: 1 - math.cos(2 * math.pi / C),
+    "Among very many classes the cosine is all but 1, and 1 - cos keeps only what rounding left.",
+    "1 - cos a is 2 sin²(a/2), which subtracts nothing.",
+)
 
 
 def _largest(classes):
@@ -266,11 +341,30 @@ def _largest(classes):
         Mistake(
             "the simplex for the circle", lambda C: C / (C - 1), _SIMPLEX, "How far apart are neighbours?"
         ),
+        _LOST,
         Mistake(
             "the cosine of the neighbour",
             lambda C: math.cos(2 * math.pi / C),
             "This is the neighbour's cosine: how much below the own cosine, 1, is it?",
             "The margin is a difference of two cosines.",
+        ),
+        Mistake(
+            "the square forgotten",
+            lambda C: 2 * math.sin(math.pi / C),
+            "1 - cos a is 2 sin²(a/2): the square is missing.",
+            "Try it with two classes, which are opposite, and with four.",
+        ),
+        Mistake(
+            "the half of the angle forgotten",
+            lambda C: 2 * math.sin(2 * math.pi / C) ** 2,
+            "1 - cos a is 2 sin²(a/2): the angle is not halved.",
+            "Try it with two classes, which are opposite, and with four.",
+        ),
+        Mistake(
+            "the 2 forgotten",
+            lambda C: math.sin(math.pi / C) ** 2,
+            "1 - cos a is 2 sin²(a/2): the factor 2 is missing.",
+            "Try it with two classes, which are opposite, and with four.",
         ),
         Mistake(
             "ArcFace's margin",
@@ -310,6 +404,11 @@ def largest_margin(rng):
     return [
         Part("several classes", _scalars("{0} classes", (10,), *several, tol=1e-6, size=0.01)),
         Part("few and many", _scalars("{0} classes", (2,), (3,), (4,), (8,), (1000,), tol=1e-6, size=1e-4)),
+        Part(
+            "a million classes",
+            _scalars("{0:,} classes", (1_000_000,), (3_000_000,), tol=1e-9, size=0.0),
+            likely=_LOST,
+        ),
     ]
 
 
@@ -332,6 +431,43 @@ def _least(classes, probability):
             lambda C, P: math.sqrt(2) * math.log(C - 1),
             "This is AdaCos's fixed scale, which knows neither the circle nor the probability.",
             "Write the probability on the circle as a function of the scale, and solve that.",
+        ),
+        Mistake(
+            "the loss for the probability",
+            lambda C, P: _least(C, math.exp(-P)),
+            "You compare the loss with P: the loss is -ln of the probability.",
+            "Compare exp of minus the loss with P, or the loss with -ln P.",
+        ),
+        *(
+            Mistake(
+                "scales in steps",
+                lambda C, P, step=step: math.ceil(_least(C, P) / step) * step,
+                "You try scales in steps, and take the first that suffices: its digits end with the step.",
+                "Halve the interval between a scale that is too small and one that suffices, many times.",
+            )
+            for step in (1.0, 0.5, 0.1, 0.01, 0.001, 1e-4)
+        ),
+        Mistake(
+            "the loss for the probability",
+            lambda C, P: _least(C, math.exp(P - 1)),
+            "You compare the loss with 1 - P: the loss is -ln of the probability.",
+            "Compare exp of minus the loss with P, or the loss with -ln P.",
+        ),
+        Mistake(
+            "the other classes forgotten",
+            lambda C, P: math.log(P / (1 - P)),
+            "ln(P/(1 - P)) is the lead that one logit needs over a single other, of cosine 0.",
+            "All other classes are in the sum, each at its own angle.",
+        ),
+        *(
+            Mistake(
+                "the search never finds enough",
+                lambda C, P, e=e: e,
+                "Your search ends where it began, at its upper end. Is the comparison turned round? Or exp "
+                "of a large scale is infinite, ∞/∞ is NaN, and no NaN is at least P.",
+                "Take the true logit out of every exponential: only differences of logits matter.",
+            )
+            for e in (100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 1e5, 1e6)
         ),
         Mistake(
             "the nearest two only",
@@ -359,22 +495,36 @@ def least_scale(rng):
         (int(C), float(P)) for C, P in zip(rng.integers(5, 15, 2), rng.uniform(0.6, 0.95, 2), strict=True)
     ]
     what = "{0} classes and a probability of {1:.4g}"
-    loose = {"tol": 2e-3, "size": 0.01}
+    digits = {"size": 0.0}
     return [
-        Part("ten classes", _scalars(what, (10, 0.99), (10, 0.5), *some, **loose)),
-        Part("few classes", _scalars(what, (2, 0.9), (3, 0.99), (4, 0.999), **loose)),
-        Part("many classes", _scalars(what, (50, 0.9), (100, 0.99), **loose)),
+        Part("ten classes", _scalars(what, (10, 0.99), (10, 0.5), *some, **digits)),
+        Part("few classes", _scalars(what, (2, 0.9), (3, 0.99), (4, 0.999), **digits)),
+        Part(
+            "many classes",
+            _scalars(what, (50, 0.9), (100, 0.99), mistakes=(), **digits),
+            likely=Mistake(
+                "the search ends too early",
+                None,
+                "Your search ends too early: for many classes the scale is larger than your upper end.",
+                "Double the upper end until it suffices.",
+            ),
+        ),
     ]
 
 
 # ---- verification rates
 
 
-def _tar(scores, same, far):
-    """The largest share of same pairs accepted by a threshold that accepts at most that share of others."""
+def _threshold_of(scores, same, far):
+    """The lowest threshold above which at most that share of the others lies."""
     others = np.sort(scores[~same])[::-1]
     allowed = math.floor(far * len(others) + 1e-9)
-    return float(np.mean(scores[same] > others[allowed])) if allowed < len(others) else 1.0
+    return others[allowed] if allowed < len(others) else -np.inf
+
+
+def _tar(scores, same, far):
+    """The share of same pairs above that threshold."""
+    return float(np.mean(scores[same] > _threshold_of(scores, same, far)))
 
 
 def _rates(scores, same):
@@ -386,9 +536,14 @@ def _rates(scores, same):
 
 
 def _eer(scores, same):
-    _, far, frr = _rates(scores, same)
-    at = np.argmin(abs(far - frr))
-    return float(far[at] + frr[at]) / 2
+    return _at_closest(scores, same, lambda far, frr: (far, frr))
+
+
+def _at_closest(scores, same, pick):
+    """The mean of two rates where they are closest."""
+    one, two = pick(*_rates(scores, same)[1:])
+    at = np.argmin(abs(one - two))
+    return float(one[at] + two[at]) / 2
 
 
 def _threshold(scores, same):
@@ -414,6 +569,12 @@ def _verification(rng, same, others, far=None, apart=2.0, spread=1.0):
     return scores[order], labels[order]
 
 
+_AT_LEAST = Mistake(
+    "at least for above",
+    None,
+    "Scores equal to the threshold are accepted, all or some of them: at least stands where above should.",
+    "A pair is accepted only above the threshold. Count what lies above it.",
+)
 _EXCHANGED = (
     "same is turned round: you count pairs of different people as the same.",
     "same is True where both pictures show one person.",
@@ -450,6 +611,18 @@ _EXCHANGED = (
             "Sort the scores of the different pairs alone.",
         ),
         Mistake(
+            "a count for a share",
+            lambda s, y, far: _tar(s, y, far) * float(np.sum(y)),
+            "This is how many of the same pairs are accepted: the share is asked for.",
+            "Divide by the number of same pairs.",
+        ),
+        Mistake(
+            "the threshold from the wrong end",
+            lambda s, y, far: float(np.mean(s[y] > np.quantile(s[~y], far))),
+            "Your threshold was counted from the lowest score: it accepts nearly all different pairs.",
+            "Count the different pairs from the highest score down.",
+        ),
+        Mistake(
             "the threshold for the rate",
             lambda s, y, far: float(np.quantile(s[~y], 1 - far)),
             "This is the threshold: which share of the same pairs lies above it?",
@@ -475,6 +648,8 @@ def tar_at_far(rng):
     def case(what, same, others, far, **rest):
         return Case(what.format(far), (*_verification(rng, same, others, far, **rest), far))
 
+    equal = np.array([0.9, 0.9, 0.7, 0.7, 0.7, 0.5, 0.5, 0.2, 0.1, 0.1])
+    mixed = np.array([1, 1, 0, 1, 1, 1, 0, 0, 0, 0], bool)
     few = np.array([0.945, 0.943, 0.7, 0.6, 0.5, 0.4, 0.95, 0.75, 0.3, 0.2, 0.1, 0.65])
     who = np.array([1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0], bool)
     return [
@@ -485,8 +660,8 @@ def tar_at_far(rng):
         Part(
             "few pairs",
             [
-                Case("few pairs and a FAR below one pair", (few, who, 0.01)),
-                Case("few pairs and a FAR of one pair", (few, who, 1 / 7)),
+                Case("few pairs and a FAR below one pair", (few, who, 0.01), mistakes=()),
+                Case("few pairs and a FAR of one pair", (few, who, 1 / 7), mistakes=()),
             ],
             likely=Mistake(
                 "more false accepts than allowed",
@@ -495,6 +670,14 @@ def tar_at_far(rng):
                 "lets too many in, or too few.",
                 "Count how many false accepts are allowed, rounded down, and set the threshold by that.",
             ),
+        ),
+        Part(
+            "equal scores",
+            [
+                Case(f"equal scores and a FAR of {far}", (equal, mixed, far), mistakes=())
+                for far in (0.0, 0.2, 0.5)
+            ],
+            likely=_AT_LEAST,
         ),
     ]
 
@@ -520,6 +703,18 @@ def tar_at_far(rng):
             _least_error,
             "This is the least share of errors over all pairs, which depends on how many of each there are.",
             "Find where the false accept rate and the false reject rate meet, each with its own total.",
+        ),
+        Mistake(
+            "TAR for the false rejects",
+            lambda s, y: _at_closest(s, y, lambda far, frr: (far, 1 - frr)),
+            "You compare the false accepts with the true accepts; they meet the false rejects, 1 - TAR.",
+            "Find where the false accept rate and 1 - TAR are closest.",
+        ),
+        Mistake(
+            "shares of all pairs",
+            lambda s, y: _at_closest(s, y, lambda far, frr: (far * np.mean(~y), frr * np.mean(y))),
+            "You divide both kinds of errors by all pairs: each rate has its own total.",
+            "False accepts are a share of the different pairs, false rejects of the same pairs.",
         ),
         Mistake(
             "both errors added",
@@ -550,6 +745,16 @@ def _log_sum(x, w, scale, block=None):
     logits = reference.logits(x, w, scale=scale)
     top = logits.max(axis=1)
     return np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top
+
+
+def _running(x, w, scale, block, rescale, total=0.0):
+    """Sums below a maximum, put together wrongly."""
+    top = np.full(len(x), -np.inf)
+    for i in range(0, len(w), block):
+        logits = reference.logits(x, w[i : i + block], scale=scale)
+        top = rescale(top, logits.max(axis=1))
+        total = total + np.exp(logits - top[:, None]).sum(axis=1)
+    return np.log(total) + top
 
 
 def _blocks(x, w, scale, block, combine):
@@ -592,6 +797,30 @@ def _peak(f, args):
             "Put the blocks together as you would single classes.",
         ),
         Mistake(
+            "the sum not rescaled",
+            lambda x, w, s, n: _running(x, w, s, n, np.maximum),
+            "The largest logit grows from block to block, and your sum still stands below the old one.",
+            "When the largest grows, multiply the sum by exp of the old largest less the new.",
+        ),
+        Mistake(
+            "each block below its own largest",
+            lambda x, w, s, n: _running(x, w, s, n, lambda top, new: new),
+            "Each block's sum is taken below its own largest logit, and you add them as if it were one.",
+            "Bring two sums below the same largest logit before you add them.",
+        ),
+        Mistake(
+            "the mean of the blocks",
+            lambda x, w, s, n: _blocks(x, w, s, n, lambda each: each.mean(axis=0)),
+            "You take the mean of the blocks' log-sum-exps.",
+            "Put the blocks together as you would single classes.",
+        ),
+        Mistake(
+            "the sum without its logarithm",
+            lambda x, w, s, n: np.exp(_log_sum(x, w, s)),
+            "This is the sum of the exponentials: the logarithm is missing.",
+            "Take it after the last block.",
+        ),
+        Mistake(
             "the largest block only",
             lambda x, w, s, n: _blocks(x, w, s, n, lambda each: each.max(axis=0)),
             "You keep the largest block's result, and the others are lost.",
@@ -614,6 +843,13 @@ def _peak(f, args):
             lambda x, w, s, n: reference.logits(x, w, scale=s).max(axis=1),
             "This is the largest logit: the others count too.",
             "Add the exponentials of all, then take the logarithm.",
+        ),
+        Mistake(
+            "the scale for the maximum",
+            lambda x, w, s, n: np.log(np.exp(reference.logits(x, w, scale=s) - s).sum(axis=1)) + s,
+            "You take the scale out of the sum. Where all cosines are far below 1, every term is then 0, and "
+            "its logarithm -∞.",
+            "Take out the largest logit that there is, and carry it from block to block.",
         ),
         Mistake(
             "the largest not put back",
@@ -642,6 +878,8 @@ def blockwise(rng):
         x, w = stretched(directions(n, dim, rng), rng), stretched(directions(classes, dim, rng), rng)
         return Case(what, (x.astype(dtype), w.astype(dtype), scale, block), **rest)
 
+    far = case("a scale of 1000, all classes behind", 4, 8, 3, 1000.0, 4, "float64")
+    far = far._replace(args=(-abs(far.args[0]), abs(far.args[1]), *far.args[2:]))
     whole = case("8000 classes in blocks of 500", 64, 8000, 4, 30.0, 500)
     return [
         Part(
@@ -664,6 +902,7 @@ def blockwise(rng):
             [
                 case("a scale of 200, in float32", 6, 40, 3, 200.0, 8),
                 case("a scale of 2000, in float64", 6, 40, 3, 2000.0, 8, "float64"),
+                far,
             ],
             likely=Mistake(
                 "exp without the maximum",
@@ -703,6 +942,18 @@ def _bytes(per_weight, per_logit, each=4):
     [
         Mistake(
             "numbers for bytes", _bytes(4, 3, 1), "You count numbers: float32 has 4 bytes each.", "Multiply."
+        ),
+        Mistake(
+            "gigabytes",
+            lambda C, d, B: _bytes(4, 3)(C, d, B) / 1e9,
+            "This is in gigabytes: bytes are asked for.",
+            "Leave the division out.",
+        ),
+        Mistake(
+            "the batch for the classes",
+            lambda C, d, B: 4 * (4 * B * d + 3 * B * C),
+            "Your directions are (B, d): there is one for each class, and not for each image.",
+            "Count the arrays of shape (C, d).",
         ),
         Mistake(
             "float64's bytes",

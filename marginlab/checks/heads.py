@@ -12,6 +12,7 @@ from marginlab.checks.points import (
     TINY,
     angles,
     directions,
+    flat,
     gradient,
     pair,
     reference,
@@ -45,8 +46,45 @@ def _softmax(form):
     return probabilities
 
 
-def _head_mistakes(psi):
-    """What goes wrong with any head, given its ψ(θ, margin)."""
+def _same(v):
+    return v
+
+
+def _whole(v):
+    return v / np.linalg.norm(v)
+
+
+def _squared(v):
+    return v / np.sum(v * v, axis=-1, keepdims=True)
+
+
+def _by_rejection(x, w, c):
+    return np.arctan2(np.linalg.norm(x - c[:, None] * w, axis=1), c)
+
+
+def _by_acos(x, w, c):
+    return np.arccos(c)
+
+
+def _by_clipped_acos(x, w, c):
+    return np.arccos(np.clip(c, -1, 1))
+
+
+def _as_written(angle, psi, of_x, of_w):
+    """A head as it is written down, with something else in place of the unit vectors."""
+
+    def form(x, w, labels, margin, scale):
+        x, w = of_x(x.astype("float64")), of_w(w.astype("float64"))
+        out, rows = x @ w.T, np.arange(len(x))
+        out[rows, labels] = psi(angle(x, w[labels], out[rows, labels]), margin)
+        return scale * out
+
+    return form
+
+
+def _head_mistakes(psi, *written):
+    """What goes wrong with any head, given its ψ(θ, margin), and how that is got from x, w and x·w."""
+    written = written or [(angle, psi) for angle in (_by_rejection, _by_acos, _by_clipped_acos)]
     plain = lambda theta, m: np.cos(theta)  # noqa: E731
     return (
         Mistake(
@@ -60,6 +98,16 @@ def _head_mistakes(psi):
             _head(plain),
             "These are the logits without the margin.",
             "At the labels, and only there, the margin comes in.",
+        ),
+        Mistake(
+            "margin in the columns of all labels",
+            lambda x, w, labels, margin, scale: np.where(
+                np.isin(np.arange(len(w)), labels),
+                _head(psi, every=True)(x, w, labels, margin, scale),
+                _head(plain)(x, w, labels, margin, scale),
+            ),
+            "The margin is in whole columns: [:, labels] takes every row at the labels of all rows.",
+            "Pair each row with its own label: [arange(B), labels].",
         ),
         Mistake(
             "margin at the other classes",
@@ -113,31 +161,95 @@ def _head_mistakes(psi):
             "Each row sums to 1: softmax has been taken already. And ‖x‖ stands where the scale should.",
             "Leave softmax to the loss, and multiply by the scale.",
         ),
-        Mistake(
-            "x is not normalised",
-            _head(psi, normed=(False, True)),
-            "Your logits grow with ‖x‖: the embedding is not normalised.",
-            "Divide x and w by their lengths before the product.",
+        *(
+            Mistake(
+                name,
+                form,
+                f"Your logits grow with {what} not normalised.",
+                "Divide x and w by their lengths before the product.",
+            )
+            for name, what, by in (
+                ("x is not normalised", "‖x‖: the embedding is", (_same, flat)),
+                ("w is not normalised", "‖w‖: the class directions are", (flat, _same)),
+                ("neither is normalised", "‖x‖ and ‖w‖: the two are", (_same, _same)),
+            )
+            for form in (
+                _head(psi, normed=tuple(f is flat for f in by)),
+                *(_as_written(*how, *by) for how in written),
+            )
         ),
-        Mistake(
-            "w is not normalised",
-            _head(psi, normed=(True, False)),
-            "Your logits grow with ‖w‖: the class directions are not normalised.",
-            "Divide x and w by their lengths before the product.",
-        ),
-        Mistake(
-            "neither is normalised",
-            _head(psi, normed=(False, False)),
-            "Your logits grow with ‖x‖ and ‖w‖: nothing is normalised.",
-            "Divide x and w by their lengths before the product.",
+        *(
+            Mistake(name, _as_written(*written[0], *by), why, how)
+            for name, f, why, how in (
+                (
+                    "one length for the whole array",
+                    _whole,
+                    "Without an axis, norm takes the whole array as one long vector.",
+                    "Say along which axis, and keep that axis so that the division fits.",
+                ),
+                (
+                    "divided by the squared length",
+                    _squared,
+                    "The root is missing: you divide by ‖x‖².",
+                    "Check it with (3, 4): the length is 5, and not 25.",
+                ),
+                (
+                    "normalised along the batch",
+                    lambda v: flat(v, 0),
+                    "Normalised along the batch: axis 0 runs over examples, and a vector is a row.",
+                    "Take lengths along the last axis.",
+                ),
+            )
+            for by in ((f, f), (f, flat), (flat, f))
         ),
         Mistake(
             "normalised along the batch",
-            lambda x, w, labels, margin, scale: _head(psi)(
-                x / np.linalg.norm(x, axis=0), w / np.linalg.norm(w, axis=0), labels, margin, scale
-            ),
+            lambda x, w, labels, margin, scale: _head(psi)(flat(x, 0), flat(w, 0), labels, margin, scale),
             "Normalised along the batch: axis 0 runs over examples, and a vector is a row.",
             "Take lengths along the last axis.",
+        ),
+    )
+
+
+def _angle_mistakes(psi):
+    """What goes wrong with a head that needs the angle."""
+    return (
+        Mistake(
+            "arguments of atan2 exchanged",
+            _head(lambda t, m: psi(math.pi / 2 - t, m)),
+            "atan2 takes the sine first: exchanged, it gives π/2 - θ.",
+            "Try it at θ = 0, where the answer is known.",
+        ),
+        Mistake(
+            "asin knows no angle past 90°",
+            _head(lambda t, m: psi(np.arcsin(np.minimum(np.sin(t), 1)), m)),
+            "asin gives the same for 60° and 120°: a sine alone does not know on which side of 90° it is.",
+            "Use the cosine too: atan2 takes both, and knows all four quadrants.",
+        ),
+    )
+
+
+def _ucos_mistakes(phi):
+    """What goes wrong with the cosine unrolled in a head, given φ(θ, margin)."""
+    k = lambda t, m: np.floor(phi(t, m) / math.pi)  # noqa: E731
+    return (
+        Mistake(
+            "only the sign of ψ",
+            _head(lambda t, m: reference.ucos(phi(t, m)) + 2 * k(t, m)),
+            "Your ψ has the turned half waves and not the steps down, -2k: it jumps at every kπ.",
+            "Each half wave hangs 2 below the one before.",
+        ),
+        Mistake(
+            "only the steps of ψ",
+            _head(lambda t, m: np.cos(phi(t, m)) - 2 * k(t, m)),
+            "The steps down, -2k, are there, and every second half wave still rises.",
+            "Where k is odd, the cosine needs the other sign.",
+        ),
+        Mistake(
+            "steps up",
+            _head(lambda t, m: reference.ucos(phi(t, m)) + 4 * k(t, m)),
+            "The steps go up instead of down.",
+            "Each half wave hangs 2 below the one before.",
         ),
     )
 
@@ -179,6 +291,15 @@ def _classes(what, theta, classes, dim, margin, scale, rng, dtype="float32"):
     x = turned(w[labels], theta, rng)
     args = (stretched(x, rng).astype(dtype), stretched(w, rng).astype(dtype), labels, margin, scale)
     return Case(what, args, angles(theta), size=scale)
+
+
+def _along(classes, dim, margin, scale, rng):
+    """Embeddings along their class directions, but for rounding: in a quarter of them c rounds above 1."""
+    case = _classes(
+        "embeddings along their classes", (0.0,) * 24, classes, dim, margin, scale, rng, "float64"
+    )
+    _, w, labels, *rest = case.args
+    return case._replace(args=(rng.uniform(0.1, 4.0, (24, 1)) * w[labels], w, labels, *rest))
 
 
 def _sloped(case, which):
@@ -240,6 +361,7 @@ def _arc(theta, m):
             _head(_clip_first(lambda theta, m: np.cos(theta + m))),
             *CLIP,
         ),
+        *_ucos_mistakes(lambda t, m: t + m),
         Mistake(
             "the fallback jumps",
             _head(lambda t, m: np.where(t < math.pi - m, np.cos(t + m), np.cos(t) - m * np.sin(m))),
@@ -276,12 +398,15 @@ def _arc(theta, m):
             "Degrees given for radians? You turn the margin into degrees, and add it to an angle in radians.",
             "Use the margin as it comes.",
         ),
-        Mistake(
-            "margin at the wrong sign",
-            _head(lambda t, m: np.cos(t - m)),
-            "The margin is at the wrong sign: θ - m, or a plus between the two products of cos(θ + m), makes "
-            "the true class easier.",
-            "At θ = 0 the true logit must be scale·cos m, below the scale.",
+        *(
+            Mistake(
+                "margin at the wrong sign",
+                _head(psi),
+                "The margin is at the wrong sign: θ - m, or a plus between the two products of cos(θ + m), "
+                "makes the true class easier.",
+                "At θ = 0 the true logit must be scale·cos m, below the scale.",
+            )
+            for psi in (lambda t, m: np.cos(t - m), lambda t, m: _arc(t, -m))  # the plain cosine, or not
         ),
         Mistake(
             "CosFace's margin",
@@ -295,6 +420,7 @@ def _arc(theta, m):
             "You multiply the angle by the margin, as SphereFace does. ArcFace adds it.",
             "Get the angle first, then add, then take the cosine.",
         ),
+        *_angle_mistakes(_arc),
         *_head_mistakes(_arc),
     ],
 )
@@ -302,11 +428,17 @@ def arcface(rng):
     """ArcFace's logits ``(B, C)``; the margin is in radians."""
     past = (2.7, 2.8, 2.9, 3.1, 1.0)
     tiny = _classes("tiny angles", TINY, 6, 2, 0.5, 64.0, rng)
-    ordinary = _classes("ordinary angles", (0.2, 0.6, 1.0, 1.5, 1.9, 2.3), 5, 8, 0.5, 30.0, rng)
+    ordinary = _classes("ordinary angles", (0.2, 0.6, 1.0, 1.5, 1.9, 2.3), 9, 8, 0.5, 30.0, rng)
+    double = _classes("tiny angles, in float64", (1e-6, 1e-6, 1e-8, 1e-8), 6, 3, 0.5, 64.0, rng, "float64")
+    along = _along(6, 3, 0.5, 64.0, rng)
     return [
         Part("ordinary angles", [ordinary, _sloped(ordinary, "arcface")]),
         _sizes(0.2, rng),
-        Part("tiny angles", [tiny, _sloped(tiny, "arcface")], likely=ACOS),
+        Part(
+            "tiny angles",
+            [tiny, _sloped(tiny, "arcface"), double._replace(tol=1e-12), along._replace(tol=1e-12)],
+            likely=ACOS,
+        ),
         Part(
             "past π",
             [
@@ -348,17 +480,15 @@ def _sphere(theta, m):
             "mθ is held at π: beyond, the logit stands still and has no gradient.",
             "Use the cosine unrolled, which goes on falling past π.",
         ),
-        Mistake(
-            "only the sign of ψ",
-            _head(lambda t, m: np.where(m * t // math.pi % 2 == 0, 1, -1) * np.cos(m * t)),
-            "Your ψ has the turned half waves and not the steps down: it jumps at every kπ.",
-            "Each half wave hangs 2 below the one before.",
-        ),
-        Mistake(
-            "ArcFace's margin",
-            _head(lambda t, m: np.cos(t + m)),
-            "You add the margin to the angle, as ArcFace does. SphereFace multiplies by it.",
-            "Multiply the angle, then take the cosine unrolled.",
+        *_ucos_mistakes(lambda t, m: m * t),
+        *(
+            Mistake(
+                "ArcFace's margin",
+                _head(psi),
+                "You add the margin to the angle, as ArcFace does. SphereFace multiplies by it.",
+                "Multiply the angle, then take the cosine unrolled.",
+            )
+            for psi in (_arc, lambda t, m: np.cos(t + m))  # unrolled, or not
         ),
         Mistake(
             "the cosine multiplied",
@@ -372,17 +502,22 @@ def _sphere(theta, m):
             "You take the margin from the cosine, as CosFace does. SphereFace multiplies the angle by it.",
             "Get the angle first, then multiply it.",
         ),
+        *_angle_mistakes(_sphere),
         *_head_mistakes(_sphere),
     ],
 )
 def sphereface(rng):
     """SphereFace's logits ``(B, C)``; the margin is a multiplier of at least 1, of any real value."""
     tiny = _classes("tiny angles", TINY, 6, 2, 4.0, 64.0, rng)
-    ordinary = _classes("ordinary angles", (0.2, 0.6, 0.9, 1.2, 1.4), 5, 8, 2.0, 30.0, rng)
+    ordinary = _classes("ordinary angles", (0.2, 0.6, 0.9, 1.2, 1.4), 9, 8, 2.0, 30.0, rng)
     return [
         Part("ordinary angles", [ordinary, _sloped(ordinary, "sphereface")]),
         _sizes(1.35, rng, none=1.0),
-        Part("tiny angles", [tiny, _sloped(tiny, "sphereface")], likely=ACOS),
+        Part(
+            "tiny angles",
+            [tiny, _sloped(tiny, "sphereface"), _along(6, 3, 2.0, 30.0, rng)],
+            likely=ACOS,
+        ),
         Part(
             "past π",
             [
@@ -434,12 +569,12 @@ def _cos(theta, m):
             "You multiply the cosine by the margin: it is to be subtracted.",
             "The margin is in cosine units: take it from the cosine.",
         ),
-        *_head_mistakes(_cos),
+        *_head_mistakes(_cos, (lambda x, w, c: c, lambda c, m: c - m)),
     ],
 )
 def cosface(rng):
     """CosFace's logits ``(B, C)``; the margin is in cosine units."""
-    ordinary = _classes("ordinary angles", (0.2, 0.6, 1.0, 1.5, 1.9, 2.9), 5, 8, 0.35, 30.0, rng)
+    ordinary = _classes("ordinary angles", (0.2, 0.6, 1.0, 1.5, 1.9, 2.9), 9, 8, 0.35, 30.0, rng)
     tiny = _classes("tiny angles", TINY, 6, 2, 0.35, 64.0, rng)
     return [
         Part("ordinary angles", [ordinary, _sloped(ordinary, "cosface")]),
@@ -462,6 +597,20 @@ def _hand(slope, towards=reference.tangent, divide=True):
         x, w = x.astype("float64"), w.astype("float64")
         length = reference.norm(x)[:, None] if divide else 1.0
         return -scale * slope(reference.angle(x, w), margin)[:, None] * towards(x, w) / length
+
+    return form
+
+
+def _rest(x, w):
+    """ŵ - cos θ x̂, of length sin θ."""
+    return reference.tangent(x, w) * reference.sine(x, w)[:, None]
+
+
+def _differences(step):
+    def form(x, w, margin, scale):
+        ways = step * np.eye(x.shape[1])
+        logit = lambda x: reference.target_logit(x, w, 1.0, margin, 0.0, scale)  # noqa: E731
+        return np.stack([(logit(x + way) - logit(x - way)) / (2 * step) for way in ways], axis=1)
 
     return form
 
@@ -498,21 +647,71 @@ def _falls(theta, m):
             "Your gradient is that of cos θ: it goes to zero with θ, and the margin is not in it.",
             "Differentiate at θ + m.",
         ),
-        Mistake(
-            "the gradient in w",
-            _hand(_falls, lambda x, w: reference.tangent(w, x)),
-            "You have the direction from ŵ towards x̂, which belongs to the gradient in w.",
-            "A step in x is at right angles to x̂, and points towards ŵ.",
+        *(
+            Mistake(
+                "the rejection of x̂",
+                _hand(_falls, towards, divide),
+                "You took the rejection of x̂, x̂ - c ŵ. A step along it does not keep ‖x‖.",
+                "Take ŵ - c x̂, the part of ŵ at right angles to x̂.",
+            )
+            for towards in (
+                lambda x, w: reference.tangent(w, x),
+                lambda x, w: -reference.tangent(w, x),
+                lambda x, w: _rest(w, x),
+                lambda x, w: -_rest(w, x),
+            )
+            for divide in (True, False)
+        ),
+        *(
+            Mistake(
+                "an epsilon beside the sine",
+                _hand(_falls, lambda x, w, e=e: _rest(x, w) / (reference.sine(x, w)[:, None] + e)),
+                "An epsilon added to the length of ŵ - c x̂ makes the direction too short at tiny angles.",
+                "Guard only the length 0 itself: divide by where(s > 0, s, 1).",
+            )
+            for e in (1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)
         ),
         Mistake(
-            "not projected",
-            _hand(_falls, lambda x, w: reference.unit(w)),
-            "Your gradient points along ŵ: part of that runs along x̂, and lengthens x without turning it.",
-            "Take out the part of ŵ along x̂, and bring the rest to length 1.",
+            "one length for the whole array",
+            _hand(_falls, lambda x, w: _rest(x, w) / np.linalg.norm(_rest(x, w))),
+            "Without an axis, norm takes the whole array as one long vector.",
+            "Say along which axis, and keep that axis so that the division fits.",
+        ),
+        Mistake(
+            "the value for the slope",
+            _hand(lambda t, m: -abs(np.cos(t + m))),
+            "These have the size of cos(θ + m): it is not differentiated.",
+            "The slope of ucos φ is -|sin φ|.",
+        ),
+        Mistake(
+            "margin at the wrong sign",
+            _hand(lambda t, m: _falls(t, -m)),
+            "The margin is at the wrong sign: θ - m.",
+            "Differentiate at θ + m.",
+        ),
+        *(
+            Mistake(
+                "not projected",
+                _hand(slope, lambda x, w: reference.unit(w), divide),
+                "Your gradient points along ŵ: part of that runs along x̂, and turns nothing.",
+                "Take out the part of ŵ along x̂, and bring the rest to length 1.",
+            )
+            for slope in (_falls, lambda t, m: _falls(t, m) / np.sin(t))
+            for divide in (True, False)
+        ),
+        *(
+            Mistake(
+                "differences for the gradient",
+                _differences(step),
+                "A difference of two logits for the gradient? Its step must be far smaller than the angle, "
+                "and then the difference has no digits left.",
+                "Write the derivative down, as in the task: no step is needed.",
+            )
+            for step in (1e-3, 1e-4, 1e-5, 1e-6)
         ),
         Mistake(
             "the direction's length",
-            _hand(_falls, lambda x, w: reference.tangent(x, w) * reference.sine(x, w)[:, None]),
+            _hand(_falls, lambda x, w: _rest(x, w)),
             "Your direction is ŵ - cos θ x̂, which has length sin θ and not 1: one division is missing.",
             "The gradient of θ has length 1/‖x‖ at every angle.",
         ),
@@ -565,9 +764,15 @@ def arcface_gradient(rng):
             "tiny angles",
             [
                 case("tiny angles, in float32", (4e-3, 2e-3, 1e-3, 1e-3, 5e-4, 1e-4), 2, 0.5, 64.0, tol=5e-3),
-                case("tiny angles, in float64", (1e-3, 1e-5, 1e-6), 3, 0.5, 64.0, "float64", 1e-5),
+                case("tiny angles, in float64", (1e-3, 1e-5, 1e-6), 3, 0.5, 64.0, "float64", 1e-9),
             ],
-            likely=ACOS,
+            likely=Mistake(
+                "digits lost near 0",
+                None,
+                "A cosine near 1 no longer knows its angle: below 3.5e-4 in float32, and 1e-8 in float64, it "
+                "is 1. So 1/sin θ from acos, or from √(1 - c²), is wrong; so is a difference of two logits.",
+                "Measure the sine as the length of ŵ - c x̂, and divide that vector by it.",
+            ),
         ),
         Part("θ = 0", [aligned._replace(rows=("θ = 0.5", "θ = 0", "θ = 0.3"))]),
         Part("past π", [case("θ + m past π", (2.8, 3.0, 1.0), 3, 0.5, 30.0)]),
@@ -575,6 +780,23 @@ def arcface_gradient(rng):
 
 
 # ---- NormFace
+
+
+def _warnings(f, args):
+    """How often NumPy would have warned."""
+    said = []
+    with np.errstate(all="call", under="ignore", call=lambda *what: said.append(what)):
+        f(*args)
+    return float(len(said))
+
+
+def _chosen_late(count):
+    return Mistake(
+        "divided, then chosen",
+        lambda *args: float(count),
+        "0/0 is computed at the zero vector, and NumPy warns of it, even if the result is thrown away.",
+        "Choose the divisor before you divide: by where(n > 0, n, 1).",
+    )
 
 
 def _norm_head(x, w, scale):
@@ -609,8 +831,8 @@ def _sized(by_x=1.0, by_w=1.0):
         Mistake(
             "w is not normalised",
             lambda x, w, s: s * _sized(0, 1)(x, w, s),
-            "Your logits grow with ‖w‖: the class directions are not normalised. A loop that binds a new "
-            "array to a name changes nothing.",
+            "Your logits grow with ‖w‖: the class directions are not normalised. If you loop: a loop that "
+            "binds a new array to a name changes nothing.",
             "Divide each row of x and of w by its length, then multiply.",
         ),
         Mistake(
@@ -624,6 +846,24 @@ def _sized(by_x=1.0, by_w=1.0):
             lambda x, w, s: s * _sized(1, 1)(x, w, s),
             "Your logits grow with ‖x‖ and ‖w‖: nothing is normalised.",
             "Divide each row of x and of w by its length, then multiply.",
+        ),
+        *(
+            Mistake(
+                "one length for the whole array",
+                lambda x, w, s, of_x=of_x, of_w=of_w: s * of_x(x) @ of_w(w).T,
+                "Without an axis, norm takes the whole array as one long vector.",
+                "Say along which axis, and keep that axis so that the division fits.",
+            )
+            for of_x, of_w in ((_whole, _whole), (_whole, reference.unit), (reference.unit, _whole))
+        ),
+        *(
+            Mistake(
+                "divided by the squared length",
+                lambda x, w, s, by=by: s * _sized(*by)(x, w, s),
+                "The root is missing: you divide by ‖x‖².",
+                "Check it with (3, 4): the length is 5, and not 25.",
+            )
+            for by in ((-1, -1), (-1, 0), (0, -1))
         ),
         Mistake(
             "the plain head",
@@ -667,6 +907,8 @@ def normface(rng):
     one = case("a batch of one", 1, 5, 2, 10.0)
     zero = case("a zero vector in the batch", 4, 3, 2, 30.0)
     zero.args[0][2] = 0
+    short = case("embeddings of length 10⁻³⁰", 4, 3, 2, 30.0, "float64")
+    short = short._replace(args=(1e-30 * reference.unit(short.args[0]), *short.args[1:]), mistakes=())
     return [
         Part(
             "ordinary vectors",
@@ -677,13 +919,31 @@ def normface(rng):
         ),
         Part("a batch of one", [one, case("one class", 3, 1, 2, 16.0)]),
         Part(
+            "short embeddings",
+            [short],
+            likely=Mistake(
+                "an epsilon for a guard",
+                None,
+                "An epsilon is far larger than a short vector's length, and makes it shorter still.",
+                "Guard only the zero vector itself: divide by where(n > 0, n, 1).",
+            ),
+        ),
+        Part(
             "the zero vector",
-            [zero],
+            [
+                zero,
+                zero._replace(
+                    what="a zero vector in the batch, counting NumPy's warnings",
+                    look=_warnings,
+                    truth=lambda *args: 0.0,
+                    mistakes=tuple(_chosen_late(n) for n in range(1, 9)),
+                ),
+            ],
             likely=Mistake(
                 "no guard at zero",
                 None,
                 "0/0 at the zero vector is NaN, and one NaN makes the whole batch NaN.",
-                "The zero vector stays zero, and its logits are 0.",
+                "The zero vector stays zero, and its logits are 0: divide by where(n > 0, n, 1).",
             ),
         ),
     ]

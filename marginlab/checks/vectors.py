@@ -107,6 +107,7 @@ def unit(rng):
     long = directions(6, 4, rng) * np.array([1e-10, 1e-7, 1e-3, 1.0, 1e5, 1e10])[:, None]
     zero = stretched(directions(4, 2, rng), rng)
     zero[1] = 0
+    huge = directions(4, 3, rng) * np.array([1e-200, 1e-3, 1.0, 1e200])[:, None]
     lengths = tuple(f"‖x‖ = {n}" for n in ("10⁻¹⁰", "10⁻⁷", "10⁻³", "1", "10⁵", "10¹⁰"))
     names = ("an ordinary row", "the zero vector", "an ordinary row", "an ordinary row")
     return [
@@ -140,7 +141,24 @@ def unit(rng):
                 "Put the guard around what you divide by, so that nothing is ever divided by 0.",
             ),
         ),
-        Part("long and short vectors", [Case("long and short vectors", (long.astype("float32"),), lengths)]),
+        Part(
+            "long and short vectors",
+            [
+                Case("long and short vectors", (long.astype("float32"),), lengths),
+                Case(
+                    "vectors as long as 10²⁰⁰, in float64",
+                    (huge,),
+                    tuple(f"‖x‖ = {n}" for n in ("10⁻²⁰⁰", "10⁻³", "1", "10²⁰⁰")),
+                    mistakes=(),
+                ),
+            ],
+            likely=Mistake(
+                "squares out of range",
+                None,
+                "The square of 10²⁰⁰ is no float64, and that of 10⁻²⁰⁰ is 0: the length comes out as ∞ or 0.",
+                "Divide each row by its largest entry first, and then by its length.",
+            ),
+        ),
     ]
 
 
@@ -159,6 +177,12 @@ def unit(rng):
             lambda x, w: np.arcsin(np.minimum(reference.sine(x, w), 1)),
             "asin gives the same for 60° and 120°: a sine alone does not know on which side of 90° it is.",
             "Use the cosine too: atan2 takes both, and knows all four quadrants.",
+        ),
+        Mistake(
+            "arcsin of half the chord",
+            lambda x, w: 2 * np.arcsin(np.linalg.norm(reference.unit(x) - reference.unit(w), axis=-1) / 2),
+            "2 arcsin(‖x̂ - ŵ‖/2) is right near 0, and loses its digits near π, where arcsin is steep.",
+            "atan2 is steep nowhere: give it a sine and a cosine, each measured by itself.",
         ),
         Mistake(
             "arctan of the quotient",
@@ -221,6 +245,7 @@ def unit(rng):
 )
 def angle(rng):
     """the angle of each pair of rows in radians, ``(B,)``, accurate at tiny angles in float32 too."""
+    tiny = np.array([1e-5, 1e-6, 1e-7, 1e-7])
     near_pi = math.pi - np.array([1e-3, 1e-2, 0.3, 1e-4])
     return [
         Part(
@@ -241,6 +266,8 @@ def angle(rng):
                 pair("tiny angles, in float32", TINY, 2, rng, tol=2e-6),
                 pair("tiny angles, in 16 dimensions", TINY, 16, rng, tol=2e-6),
                 pair("angles near π, in float32", near_pi, 2, rng, tol=2e-6),
+                pair("tiny angles, in float64", (1e-5, 1e-7, 1e-7, 1e-8), 3, rng, "float64", size=0.0),
+                pair("angles near π, in float64", math.pi - tiny, 3, rng, "float64", tol=1e-13, size=0.0),
             ],
             likely=ACOS,
         ),
@@ -285,6 +312,18 @@ def _sign(phi):
             lambda phi: _sign(phi) * np.cos(phi) + 2 * _waves(phi),
             "The steps go up instead of down.",
             "The result must fall from one half wave to the next.",
+        ),
+        Mistake(
+            "the sign turned round",
+            lambda phi: -_sign(phi) * np.cos(phi) - 2 * _waves(phi),
+            "The half waves that should be turned over are not, and those that should not are.",
+            "At φ = 0 the result is 1, and where k is even the cosine keeps its sign.",
+        ),
+        Mistake(
+            "steps of 2π",
+            lambda phi: _sign(phi) * np.cos(phi) - 2 * math.pi * _waves(phi),
+            "You go down by 2π at each joint: a half wave falls by 2.",
+            "Compare the values just before and just after φ = π.",
         ),
         Mistake(
             "steps of 1",
@@ -364,6 +403,12 @@ def _shown(phi):
             lambda t, a, b, c: np.cos(a * t + b) - c,
             "The sign flips past π: the plain cosine turns up again there.",
             "Use the cosine unrolled.",
+        ),
+        Mistake(
+            "only the sign",
+            lambda t, a, b, c: _sign(a * t + b) * np.cos(a * t + b) - c,
+            "The half waves are turned over, but not hung one below the other: the result jumps at every kπ.",
+            "Use the cosine unrolled: each half wave hangs 2 below the one before.",
         ),
         Mistake(
             "m3 at the wrong sign",

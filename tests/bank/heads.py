@@ -157,6 +157,81 @@ def arcface_mask_turned_round(x, w, labels, margin, scale):
     return scale * geometry.ucos(theta + margin * (1 - hot))
 
 
+@wrong("arcface", 0, "margin in the columns of all labels")
+def arcface_columns(x, w, labels, margin, scale):
+    theta = reference.angle(x[:, None], w)
+    theta[:, labels] += margin
+    return scale * reference.ucos(theta)
+
+
+@wrong("arcface", 0, "shape")
+def arcface_true_logit_only(x, w, labels, margin, scale):
+    return scale * reference.ucos(reference.angle(x, w[labels]) + margin)
+
+
+def flat(v):
+    return v / np.linalg.norm(v, axis=1, keepdims=True)
+
+
+def as_written(of_x, of_w, angle):
+    def f(x, w, labels, margin, scale):
+        x, w = of_x(x.astype("float64")), of_w(w.astype("float64"))
+        out, rows = x @ w.T, np.arange(len(x))
+        out[rows, labels] = reference.ucos(angle(x, w[labels], out[rows, labels]) + margin)
+        return scale * out
+
+    return f
+
+
+def by_rejection(x, w, c):
+    return np.arctan2(np.linalg.norm(x - c[:, None] * w, axis=1), c)
+
+
+def by_acos(x, w, c):
+    return np.arccos(np.clip(c, -1, 1))
+
+
+same = lambda v: v  # noqa: E731
+entry("arcface", 0, "w is not normalised", "arcface_w_as_it_comes")(as_written(flat, same, by_rejection))
+entry("arcface", 0, "w is not normalised", "arcface_acos_of_w_as_it_comes")(as_written(flat, same, by_acos))
+entry("arcface", 0, "x is not normalised", "arcface_x_as_it_comes")(as_written(same, flat, by_rejection))
+entry("arcface", 0, "neither is normalised", "arcface_as_they_come")(as_written(same, same, by_rejection))
+entry("arcface", 0, "one length for the whole array", "arcface_without_an_axis")(
+    as_written(lambda v: v / np.linalg.norm(v), lambda v: v / np.linalg.norm(v), by_rejection)
+)
+entry("arcface", 3, "acos instead of the rejection", "arcface_acos_in_float64")(
+    as_written(flat, flat, lambda x, w, c: np.arccos(c))
+)
+entry("arcface", 3, "acos instead of the rejection", "arcface_clipped_acos_in_float64")(
+    as_written(flat, flat, by_acos)
+)
+entry("arcface", 3, "acos instead of the rejection", "arcface_root_in_float64")(
+    as_written(flat, flat, lambda x, w, c: np.arctan2(np.sqrt(np.maximum(0, 1 - c * c)), c))
+)
+entry("arcface", 3, "only the sign of ψ", "arcface_without_the_steps")(
+    careful(lambda t, m: geometry.ucos(t + m) + 2 * tf.floor((t + m) / math.pi))
+)
+entry("arcface", 3, "only the steps of ψ", "arcface_without_the_turn")(
+    careful(lambda t, m: tf.cos(t + m) - 2 * tf.floor((t + m) / math.pi))
+)
+entry("arcface", 3, "steps up", "arcface_steps_up")(
+    careful(lambda t, m: geometry.ucos(t + m) + 4 * tf.floor((t + m) / math.pi))
+)
+entry("arcface", 0, "arguments of atan2 exchanged", "arcface_exchanged")(
+    careful(lambda t, m: arc(math.pi / 2 - t, m))
+)
+entry("arcface", 2, "asin knows no angle past 90°", "arcface_asin")(
+    as_written(flat, flat, lambda x, w, c: np.arcsin(np.minimum(np.sin(by_rejection(x, w, c)), 1)))
+)
+entry("arcface", 0, "one length for the whole array", "arcface_w_without_an_axis")(
+    as_written(flat, lambda v: v / np.linalg.norm(v), by_rejection)
+)
+entry("arcface", 0, "divided by the squared length", "arcface_without_the_root")(
+    as_written(lambda v: v / np.sum(v * v, axis=1, keepdims=True), flat, by_rejection)
+)
+entry("arcface", 0, "margin at the wrong sign", "arcface_sign_unrolled")(careful(lambda t, m: arc(t, -m)))
+
+
 @wrong("arcface", 0, "normalised along the batch")
 def arcface_along_the_batch(x, w, labels, margin, scale):
     x, w = x / np.linalg.norm(x, axis=0), w / np.linalg.norm(w, axis=0)
@@ -211,6 +286,21 @@ def sphereface_by_the_layer(x, w, labels, margin, scale):
     return head(x, labels)
 
 
+@wrong("sphereface", 0, "margin in the columns of all labels")
+def sphereface_columns(x, w, labels, margin, scale):
+    theta = reference.angle(x[:, None], w)
+    theta[:, labels] *= margin
+    return scale * reference.ucos(theta)
+
+
+@wrong("sphereface", 3, "acos instead of the rejection")
+def sphereface_acos_in_float64(x, w, labels, margin, scale):
+    out = flat(x.astype("float64")) @ flat(w.astype("float64")).T
+    rows = np.arange(len(x))
+    out[rows, labels] = reference.ucos(margin * np.arccos(out[rows, labels]))
+    return scale * out
+
+
 entry("sphereface", 3, "the sign flips past π", "sphereface_plain")(careful(lambda t, m: tf.cos(m * t)))
 entry("sphereface", 3, "only the sign of ψ", "sphereface_no_steps")(
     careful(lambda t, m: geometry.ucos(m * t) + 2 * tf.floor(m * t / math.pi))
@@ -218,6 +308,7 @@ entry("sphereface", 3, "only the sign of ψ", "sphereface_no_steps")(
 entry("sphereface", 3, "the angle held at π", "sphereface_held")(
     careful(lambda t, m: tf.cos(tf.minimum(m * t, math.pi)))
 )
+entry("sphereface", 0, "ArcFace's margin", "sphereface_arcface_unrolled")(careful(arc))
 entry("sphereface", 0, "ArcFace's margin", "sphereface_arcface")(careful(lambda t, m: tf.cos(t + m)))
 entry("sphereface", 3, "a clip before acos", "sphereface_clipped")(
     build(lambda t, m: geometry.ucos(m * t), 1e-5)
@@ -271,6 +362,20 @@ def cosface_margin_after_the_scale(x, w, labels, margin, scale):
     return out
 
 
+@wrong("cosface", 0, "margin in the columns of all labels")
+def cosface_columns(x, w, labels, margin, scale):
+    out = flat(x) @ flat(w).T
+    out[:, labels] -= margin
+    return scale * out
+
+
+@wrong("cosface", 0, "w is not normalised")
+def cosface_w_as_it_comes(x, w, labels, margin, scale):
+    out = flat(x) @ w.T
+    out[np.arange(len(x)), labels] -= margin
+    return scale * out
+
+
 @wrong("cosface", 0, "shape")
 def cosface_true_logit_only(x, w, labels, margin, scale):
     return scale * (reference.cosine(x, w[labels]) - margin)
@@ -288,7 +393,7 @@ def normface_in_numpy(x, w, scale):
     return scale * unit(x) @ unit(w).T
 
 
-@right("normface")
+@wrong("normface", 3, "an epsilon for a guard")
 def normface_in_tensorflow(x, w, scale):
     return scale * tf.matmul(tf.math.l2_normalize(x, 1), tf.math.l2_normalize(w, 1), transpose_b=True)
 
@@ -331,7 +436,35 @@ def normface_along_the_batch(x, w, scale):
     return scale * (x / np.linalg.norm(x, axis=0)) @ (w / np.linalg.norm(w, axis=0)).T
 
 
-@wrong("normface", 2, "no guard at zero")
+@wrong("normface", 3, "an epsilon for a guard")
+def normface_epsilon_added(x, w, scale):
+    x, w = (v / (np.linalg.norm(v, axis=1, keepdims=True) + 1e-12) for v in (x, w))
+    return scale * x @ w.T
+
+
+@wrong("normface", 3, "divided, then chosen")
+def normface_where_too_late(x, w, scale):
+    n = np.linalg.norm(x, axis=1, keepdims=True)
+    return scale * np.where(n > 0, x / n, 0) @ (w / np.linalg.norm(w, axis=1, keepdims=True)).T
+
+
+@wrong("normface", 3, "divided, then chosen")
+def normface_nan_to_num(x, w, scale):
+    return np.nan_to_num(scale * (x / np.linalg.norm(x, axis=1, keepdims=True)) @ reference.unit(w).T)
+
+
+@wrong("normface", 0, "one length for the whole array")
+def normface_without_an_axis(x, w, scale):
+    return scale * (x / np.linalg.norm(x)) @ (w / np.linalg.norm(w)).T
+
+
+@wrong("normface", 0, "divided by the squared length")
+def normface_without_the_root(x, w, scale):
+    x, w = (v / np.sum(v * v, axis=1, keepdims=True) for v in (x, w))
+    return scale * x @ w.T
+
+
+@wrong("normface", 3, "no guard at zero")
 def normface_unguarded(x, w, scale):
     return scale * (x / np.linalg.norm(x, axis=1, keepdims=True)) @ tf.math.l2_normalize(w, 1).numpy().T
 
@@ -422,11 +555,68 @@ entry("arcface_gradient", 0, "degrees given for radians", "gradient_degrees")(
 )
 
 
-@wrong("arcface_gradient", 2, "acos instead of the rejection")
+@wrong("arcface_gradient", 2, "digits lost near 0")
 def gradient_by_acos(x, w, margin, scale):
     xn, xu, wu, c, _, _ = parts_of(x, w)
     s = np.sqrt(1 - c * c)
     return scale * np.abs(np.sin(np.arccos(c) + margin)) * (wu - c * xu) / s / xn
+
+
+@wrong("arcface_gradient", 2, "digits lost near 0")
+def gradient_by_acos_in_float64(x, w, margin, scale):
+    return gradient_by_acos(x.astype("float64"), w.astype("float64"), margin, scale)
+
+
+def differences(step):
+    def f(x, w, margin, scale):
+        x, w, out = x.astype("float64"), w.astype("float64"), []
+        for way in step * np.eye(x.shape[1]):
+            up, down = (reference.ucos(reference.angle(v, w) + margin) for v in (x + way, x - way))
+            out.append(scale * (up - down) / (2 * step))
+        return np.stack(out, axis=1)
+
+    return f
+
+
+entry("arcface_gradient", 3, "differences for the gradient", "gradient_by_differences")(differences(1e-6))
+entry("arcface_gradient", 3, "differences for the gradient", "gradient_by_wide_differences")(
+    differences(1e-5)
+)
+entry("arcface_gradient", 3, "digits lost near 0", "gradient_by_narrow_differences")(differences(1e-8))
+
+
+def off(towards, name, **rest):
+    f = by_hand(towards=towards, **rest)
+    entry("arcface_gradient", 0, "the rejection of x̂", name)(f)
+
+
+def of_x(xu, wu):
+    return xu - np.sum(xu * wu, axis=1, keepdims=True) * wu
+
+
+def short(v):
+    return v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-30)
+
+
+off(lambda xu, wu, rest, s: short(of_x(xu, wu)), "gradient_of_the_other_rejection")
+off(lambda xu, wu, rest, s: -short(of_x(xu, wu)), "gradient_of_the_other_rejection_turned")
+off(lambda xu, wu, rest, s: of_x(xu, wu), "gradient_of_the_other_rejection_short")
+off(lambda xu, wu, rest, s: short(of_x(xu, wu)), "gradient_of_the_other_rejection_long", length=False)
+entry("arcface_gradient", 3, "an epsilon beside the sine", "gradient_with_an_epsilon")(
+    by_hand(towards=lambda xu, wu, rest, s: rest / (s + 1e-12))
+)
+entry("arcface_gradient", 0, "one length for the whole array", "gradient_without_an_axis")(
+    by_hand(towards=lambda xu, wu, rest, s: rest / np.linalg.norm(rest))
+)
+entry("arcface_gradient", 0, "the value for the slope", "gradient_not_differentiated")(
+    by_hand(lambda t, m: np.abs(np.cos(t + m)))
+)
+entry("arcface_gradient", 0, "margin at the wrong sign", "gradient_at_the_wrong_sign")(
+    by_hand(lambda t, m: np.abs(np.sin(t - m)))
+)
+entry("arcface_gradient", 0, "not projected", "gradient_along_w_by_the_chain_rule")(
+    by_hand(lambda t, m: np.abs(np.sin(t + m)) / np.sin(t), lambda xu, wu, rest, s: wu)
+)
 
 
 @wrong("arcface_gradient", 3, "a clip before acos")

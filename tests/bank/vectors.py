@@ -1,5 +1,7 @@
 """Unit vectors and angles."""
 
+import math
+
 import numpy as np
 import tensorflow as tf
 from keras import ops
@@ -10,13 +12,58 @@ from marginlab import geometry
 right("unit")(geometry.unit)
 
 
+def largest(x):
+    size = np.max(np.abs(x), axis=-1, keepdims=True)
+    return np.where(size == 0, 1, size)
+
+
 @right("unit")
-def unit_by_where(x):
+def unit_of_the_scaled(x):
+    x = x / largest(x)
     n = np.linalg.norm(x, axis=-1, keepdims=True)
     return x / np.where(n == 0, 1, n)
 
 
 @right("unit")
+def unit_by_hypot(x):
+    out = np.zeros_like(x)
+    for i, row in enumerate(x):
+        n = math.hypot(*row)
+        if n > 0:
+            out[i] = row / n
+    return out
+
+
+@right("unit")
+def unit_by_einsum(x):
+    x = x / largest(x)
+    n = np.sqrt(np.einsum("bd,bd->b", x, x))
+    return x / (n + (n == 0))[:, None]
+
+
+@right("unit")
+def unit_in_tensorflow(x):
+    size = tf.reduce_max(tf.abs(x), axis=1, keepdims=True)
+    x = x / tf.where(size == 0, tf.ones_like(size), size)
+    squares = tf.reduce_sum(x * x, axis=1, keepdims=True)
+    zero = squares == 0
+    return tf.where(zero, tf.zeros_like(x), x / tf.sqrt(tf.where(zero, tf.ones_like(squares), squares)))
+
+
+@right("unit")
+def unit_with_a_tiny_guard(x):
+    tiny = np.finfo(x.dtype).tiny
+    x = x / np.maximum(np.max(np.abs(x), axis=-1, keepdims=True), tiny)
+    return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), tiny)
+
+
+@wrong("unit", 2, "squares out of range")
+def unit_by_where(x):
+    n = np.linalg.norm(x, axis=-1, keepdims=True)
+    return x / np.where(n == 0, 1, n)
+
+
+@wrong("unit", 2, "exception")
 def unit_by_loops(x):
     out = np.zeros_like(x)
     for i, row in enumerate(x):
@@ -26,35 +73,17 @@ def unit_by_loops(x):
     return out
 
 
-@right("unit")
-def unit_by_einsum(x):
-    n = np.sqrt(np.einsum("bd,bd->b", x, x))
-    return x / (n + (n == 0))[:, None]
-
-
-@right("unit")
-def unit_in_tensorflow(x):
-    squares = tf.reduce_sum(x * x, axis=1, keepdims=True)
-    zero = squares == 0
-    return tf.where(zero, tf.zeros_like(x), x / tf.sqrt(tf.where(zero, tf.ones_like(squares), squares)))
-
-
-@right("unit")
-def unit_with_a_tiny_guard(x):
-    return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-30)
-
-
-@wrong("unit", 2, "no guard at zero")
+@wrong("unit", 1, "no guard at zero")
 def unit_unguarded(x):
     return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
-@wrong("unit", 2, "no guard at zero")
+@wrong("unit", 1, "no guard at zero")
 def unit_unguarded_in_tensorflow(x):
     return x / tf.norm(x, axis=1, keepdims=True)
 
 
-@wrong("unit", 2, "the branch not taken")
+@wrong("unit", 1, "the branch not taken")
 def unit_branch_not_taken(x):
     n = tf.sqrt(tf.reduce_sum(x * x, axis=1, keepdims=True))
     return tf.where(n > 0, x / n, 0.0)
@@ -164,9 +193,28 @@ def angle_clipped(x, w):
 
 
 @wrong("angle", 2, "acos instead of the rejection")
+def angle_acos_in_float64(x, w):
+    x, w = unit_of_the_scaled(x.astype("float64")), unit_of_the_scaled(w.astype("float64"))
+    return np.arccos(np.clip((x * w).sum(1), -1, 1))
+
+
+@wrong("angle", 2, "acos instead of the rejection")
+def angle_root_in_float64(x, w):
+    x, w = unit_of_the_scaled(x.astype("float64")), unit_of_the_scaled(w.astype("float64"))
+    c = np.clip((x * w).sum(1), -1, 1)
+    return np.arctan2(np.sqrt(1 - c * c), c)
+
+
+@wrong("angle", 2, "acos instead of the rejection")
 def angle_sine_from_the_cosine(x, w):
     c = np.clip((unit_by_where(x) * unit_by_where(w)).sum(1), -1, 1)
     return np.arctan2(np.sqrt(1 - c * c), c)
+
+
+@wrong("angle", 2, "arcsin of half the chord")
+def angle_by_the_chord(x, w):
+    x, w = unit_of_the_scaled(x.astype("float64")), unit_of_the_scaled(w.astype("float64"))
+    return 2 * np.arcsin(np.linalg.norm(x - w, axis=1) / 2)
 
 
 @wrong("angle", 1, "asin knows no angle past 90°")
@@ -240,6 +288,18 @@ def ucos_no_steps(phi):
     return np.where(phi // np.pi % 2 == 0, 1, -1) * np.cos(phi)
 
 
+@wrong("ucos", 0, "the sign turned round")
+def ucos_turned_round(phi):
+    k = np.floor(phi / np.pi)
+    return (-1) ** (k + 1) * np.cos(phi) - 2 * k
+
+
+@wrong("ucos", 0, "steps of 2π")
+def ucos_steps_too_high(phi):
+    k = np.floor(phi / np.pi)
+    return (-1) ** k * np.cos(phi) - 2 * k * np.pi
+
+
 @wrong("ucos", 0, "only the steps")
 def ucos_no_sign(phi):
     return np.cos(phi) - 2 * (phi // np.pi)
@@ -278,6 +338,12 @@ def psi_by_loops(theta, m1, m2, m3):
 @wrong("psi", 2, "the sign flips past π")
 def psi_plain(theta, m1, m2, m3):
     return np.cos(m1 * theta + m2) - m3
+
+
+@wrong("psi", 2, "only the sign")
+def psi_without_the_steps(theta, m1, m2, m3):
+    phi = m1 * theta + m2
+    return (-1) ** (phi // np.pi) * np.cos(phi) - m3
 
 
 @wrong("psi", 0, "m3 at the wrong sign")
