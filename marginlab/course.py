@@ -738,7 +738,8 @@ def _report(out, sheet, rows):
     ]
     students = [
         (
-            f'<a href="feedback/{row["student"]}/{sheet}/exercises.html">{html.escape(row["name"])}</a>',
+            f'<a href="feedback/{row["student"]}/{sheet}/exercises.html">{html.escape(row["name"])}</a>'
+            f" ({row['student']})",
             f"{row['score']:g} of {row['of']:g}",
             f"{row['manual']:g}" if row["manual"] else "",
             html.escape(" ".join(row["said"])),
