@@ -498,7 +498,7 @@ def main():
     TORCH = args.torch
     # A quick run has a file of its own beside the full one; a part alone leaves the others as they were.
     out = OUT.with_name("quick.json") if args.quick else OUT
-    results = json.loads(out.read_text()) if out.exists() else {}
+    results = json.loads(out.read_text()) if args.parts and out.exists() else {}
     print(json.dumps(machine(), indent=2))
     for name in args.parts or PARTS:
         here, start = machine(), time.perf_counter()
