@@ -9,10 +9,17 @@ WORDS, LINES = 200, 25  # a minute, of prose and of code
 
 
 def minutes(doctree):
-    """Minutes that it takes to read the prose and the code of a page."""
+    """Minutes that it takes to read the prose and the code of a page, without what is folded away."""
     words = sum(len(p.astext().split()) for p in doctree.findall(nodes.paragraph))
+    folded = {
+        block
+        for cell in doctree.findall(nodes.container)
+        if {"tag_hide-input", "tag_hide-cell"} & set(cell["classes"])
+        for block in cell.findall(nodes.literal_block)
+    }
     code = [n for n in doctree.findall(nodes.literal_block) if "python" in n.get("language", "")]
-    return round(words / WORDS + sum(n.astext().count("\n") + 1 for n in code) / LINES)
+    lines = sum(n.astext().count("\n") + 1 for n in code if n not in folded)
+    return round(words / WORDS + lines / LINES)
 
 
 def _prepare(app, doctree):
