@@ -2,8 +2,9 @@
 
 Jupyter Book always loads sphinx_thebe, whose script names a host outside and,
 added twice to a page, stops with an error. No page here uses it. The theme
-brings its icons twice, as a font of 0.2 MB and as a script of 1.5 MB. And most
-scripts stand in the head, where a browser waits for them before it shows a word.
+brings its icons twice, as a font of 0.2 MB and as a script of 1.5 MB, and the
+index of the search on every page, for a search while one types that is off. And
+most scripts stand in the head, where a browser waits for them before it shows a word.
 """
 
 import re
@@ -25,6 +26,9 @@ def _later(app, exception):
         for page in Path(app.outdir).rglob("*.html"):
             text = page.read_text(encoding="utf-8")
             short = re.sub(r"<script[^>]*/fontawesome\.js[^>]*></script>", "", text)
+            if page.name != "search.html":
+                search = r"<script[^>]*/(searchtools|language_data|searchindex)\.js[^>]*></script>"
+                short = re.sub(search, "", short)
             short = re.sub(r"<script(?![^>]* defer)(?=[^>]* src=)", "<script defer", short)
             # A module waits in line with the deferred script that makes what it changes.
             short = short.replace("<script>DOCUMENTATION_", '<script type="module">DOCUMENTATION_')
