@@ -15,7 +15,7 @@ help:
 	@echo "make pdf    print the book into _build/marginlab.pdf      (needs a Chromium, and no TeX)"
 	@echo "make lab    open the lessons in JupyterLab"
 	@echo "make test   run all tests                                (about 30 minutes)"
-	@echo "make bench  measure accuracies, speed and the defaults    (about 25 minutes; make bench-quick: 3)"
+	@echo "make bench  measure accuracies, speed and the defaults    (about 35 minutes; make bench-quick: 3)"
 	@echo "make lint   check style, and that no notebook holds outputs"
 	@echo "make clean  remove everything that was built or installed here"
 
@@ -60,9 +60,10 @@ test: $(VENV)/.test,book,lab
 	@$(PY) -m pytest
 
 bench: $(VENV)/.test,bench
-	@echo "Measuring everything, against peers: about 25 minutes on two quiet cores ..."
+	@echo "Measuring everything, against peers: about 35 minutes on two quiet cores ..."
 	@$(PY) tests/benchmarks/accuracy.py
 	@$(PY) tests/benchmarks/run.py
+	@$(PY) tests/benchmarks/explorer.py
 	@$(PY) tests/benchmarks/search_defaults.py
 
 bench-quick: $(VENV)/.test,bench

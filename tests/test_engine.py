@@ -309,6 +309,23 @@ def test_the_same_weights_and_images_give_the_losses_of_keras(engine, name, reci
     assert losses[-5:].mean() < 0.8 * losses[:5].mean()  # it learns something in these steps
 
 
+def test_a_drawn_digit_is_embedded_as_a_test_image_is(engine):
+    (images, labels), _ = load_mnist()
+    in_the_page(engine, images[:1200], labels[:1200])
+    ours, frame = engine.evaluate(
+        """([images, settings]) => {
+            let reader;
+            const options = {kernels: fast, onReader: it => { reader = it; }};
+            const frames = [...engine.train(data, settings, options)];
+            const ours = images.map(image => [...reader(engine.pack(image.flat()))]);
+            return [ours, [...frames.at(-1).embeddings.slice(0, 2 * images.length)]];
+        }""",
+        [images[:20].tolist(), DEFAULTS["arcface"] | {"head": "arcface"}],
+    )
+    # Half a shade is rounded to an even one there, and up in a drawing.
+    np.testing.assert_allclose(np.array(ours).ravel(), frame, atol=0.02)
+
+
 def test_a_run_stops_where_acos_gives_nan_and_says_why(engine):
     (images, labels), _ = load_mnist()
     in_the_page(engine, images[:12000], labels[:12000])

@@ -144,6 +144,19 @@ def test_the_last_of_many_moves_wins_and_no_run_speaks_after_it_was_abandoned(ex
     assert not [thread for thread in threading.enumerate() if thread.name == "explorer"]
 
 
+def test_a_drawn_digit_is_embedded_as_a_test_image_is(explorer, sent):
+    _, (x, _) = marginlab.load_mnist()
+    trainer = explorer.trainers["cosface", None]
+    embedded = []
+    for i in trainer._sample[:5]:
+        explorer.drawing._handle_custom_msg({"drawn": True}, [memoryview(x[i].tobytes())])
+        message, (buffer,) = sent[-1]
+        assert message == {"drawn": True}
+        embedded.append(np.frombuffer(buffer, "float32"))
+    last = trainer.retrain(margin=explorer.sliders["margin"].value, seed=explorer.seed.value).frames[-1]
+    np.testing.assert_allclose(embedded, last.embeddings[:5], rtol=1e-4, atol=1e-4)
+
+
 def test_an_infeasible_margin_is_explained(explorer, sent):
     explorer.sliders["margin"].value = 1.0
     settle(explorer)
@@ -536,6 +549,86 @@ def test_a_digit_by_mouse_and_by_keys(view, explorer):
     view.mouse.move(box["x"] + box["width"] / 2 + x, box["y"] + box["width"] / 2 - y)
     view.wait_for_function("document.querySelector('.mlx-which').innerText.startsWith('A ')")
     assert which.inner_text().startswith(f"A {labels[i]}, read as ")
+
+
+def draw(page, *strokes):
+    """Strokes by mouse on the pad; points are shares of its side."""
+    box = page.locator(".mlx-pad canvas").bounding_box()
+    for start, *rest in strokes:
+        for k, (x, y) in enumerate([start, *rest]):
+            page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+            if k == 0:
+                page.mouse.down()
+        page.mouse.up()
+
+
+CORNER = [(0.05, 0.05), (0.05, 0.35)], [(0.2, 0.05), (0.2, 0.35)]  # small, and in a corner
+
+
+def test_a_drawing_is_given_as_mnist_has_its_digits(view):
+    view.evaluate("() => { view.destroy(); window.images = [] }")
+    view.evaluate(
+        """async () => {
+            const {createPad} = await import("/pad.js"), canvas = document.createElement("canvas");
+            root.append(Object.assign(document.createElement("div"), {className: "mlx-pad"}));
+            root.lastChild.append(canvas);
+            createPad(canvas, image => images.push(image && [...image]));
+        }"""
+    )
+    draw(view, *CORNER)
+    view.wait_for_timeout(100)
+    image = np.array(view.evaluate("images.at(-1)")).reshape(28, 28)
+    rows, columns = np.nonzero(image.sum(1))[0], np.nonzero(image.sum(0))[0]
+    assert 19 <= np.ptp(rows) <= 21
+    assert 10 <= np.ptp(columns) <= 14
+    centre = [np.average(np.arange(28) + 0.5, weights=image.sum(axis)) for axis in (0, 1)]
+    np.testing.assert_allclose(centre, 14, atol=0.1)
+    assert image.max() > 200
+
+
+def test_a_digit_of_ones_own_lands_in_the_plane(page, view):
+    page.evaluate(
+        """() => {
+            view.destroy();
+            window.asked = [];
+            const embed = image => asked.push(image.length);
+            view = V.createView(root, {labels: new Uint8Array(1000), embed});
+            view.reset(settings);
+            frames.forEach(view.push);
+        }"""
+    )
+    says = page.locator(".mlx-own")
+    page.get_by_role("button", name="draw a digit of your own").press("Enter")
+    assert says.inner_text().startswith("Draw a digit in the square")
+    page.wait_for_function("document.querySelector('.mlx input').value == 19")
+    before = page.locator(".mlx-plane").screenshot()
+    draw(page, *CORNER)
+    page.wait_for_function("asked.length > 1")
+    assert set(page.evaluate("asked")) == {784}
+    assert says.inner_text() == "Waiting for the network …"
+    # Ten degrees from class 7, and so it is in the words.
+    page.evaluate(
+        """() => {
+            const [x, y] = frames[19].directions.slice(14, 16);
+            const [c, s] = [Math.cos(Math.PI / 18), Math.sin(Math.PI / 18)];
+            view.landed([5 * (c * x - s * y), 5 * (s * x + c * y)]);
+        }"""
+    )
+    page.wait_for_function("document.querySelector('.mlx-own').innerText.includes('10.0°')")
+    assert says.inner_text() == "Read as 7. θ to its direction: 10.0°."
+    after = page.locator(".mlx-plane").screenshot()
+    assert after != before
+    many = page.evaluate("asked.length")
+    page.evaluate("() => view.push(frames[19])")
+    assert page.evaluate("asked.length") == many + 1  # other weights, another place
+    page.evaluate("() => view.seek(3)")
+    page.wait_for_function("document.querySelector('.mlx-own').innerText.includes('shown at the last frame')")
+    page.evaluate("() => view.seek(99)")
+    page.get_by_role("button", name="clear").press("Enter")
+    page.wait_for_function("document.querySelector('.mlx-own').innerText.includes('Draw a digit')")
+    page.get_by_role("button", name="close").press("Enter")
+    assert not page.locator(".mlx-pad").is_visible()
+    assert page.evaluate("document.activeElement.innerText") == "draw a digit of your own"
 
 
 def test_the_circle_is_another_picture(view):

@@ -1,5 +1,6 @@
 """The explorer in a built page: from a file, with no network, a network is trained in the browser."""
 
+import math
 import re
 
 import pytest
@@ -199,6 +200,35 @@ def test_nothing_stands_in_the_way_of_who_cannot_see_it(open_page, site, theme, 
             page.locator(".mlx-died").wait_for(state="visible")
         found = Axe().run(page).response["violations"]
         assert [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in found] == []
+
+
+@pytest.mark.parametrize("touch", [False, True])
+def test_a_digit_of_ones_own_is_read_rightly(open_page, site, touch):
+    page = open_page(site / "one.html", has_touch=touch)
+    page.get_by_role("button", name="draw a digit of your own").click()
+    pad = page.locator(".mlx-pad canvas")
+    box = pad.bounding_box()
+
+    def ring(k):
+        return (
+            box["x"] + box["width"] * (0.5 + 0.25 * math.cos(k / 4)),
+            box["y"] + box["height"] * (0.5 + 0.35 * math.sin(k / 4)),
+        )
+
+    page.mouse.move(*ring(0))
+    page.mouse.down()
+    for k in range(26):
+        page.mouse.move(*ring(k))
+    page.mouse.up()
+    trained(page)  # without a run there is no network to read it
+    page.wait_for_function("document.querySelector('.mlx-own').innerText.startsWith('Read as 0. θ')")
+    page.get_by_role("button", name="clear").click()
+    x, top, bottom = (box["x"] + 0.5 * box["width"], *(box["y"] + s * box["height"] for s in (0.2, 0.8)))
+    page.mouse.move(x, top)
+    page.mouse.down()
+    page.mouse.move(x, bottom, steps=5)
+    page.mouse.up()
+    page.wait_for_function("document.querySelector('.mlx-own').innerText.startsWith('Read as 1. θ')")
 
 
 def test_a_link_shows_its_run(open_page, site):

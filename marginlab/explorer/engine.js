@@ -228,6 +228,15 @@ export function unpack(bytes, labels, { array } = plain) {
   return { n, labels, start, pixel, value };
 }
 
+/** An image of 28 × 28, 0 to 255, as `unpack` takes it: means of 2 × 2 in 16 shades, two a byte. */
+export function pack(image) {
+  const shade = (i) => {
+    const at = 56 * Math.floor(i / 14) + 2 * (i % 14);
+    return Math.round((image[at] + image[at + 1] + image[at + 28] + image[at + 29]) / 68);
+  };
+  return Uint8Array.from({ length: PIXELS / 2 }, (_, i) => (shade(2 * i) << 4) | shade(2 * i + 1));
+}
+
 /** Views into one flat array of all weights: so the optimiser is one loop. */
 function layers(flat, [a, b]) {
   const sizes = { w1: PIXELS * a, b1: a, w2: a * b, b2: b, w3: b * 2, b3: 2, w: CLASSES * 2, b: CLASSES };
@@ -353,7 +362,8 @@ function adam(weights, g, m, v, t, rate, beta2) {
 /**
  * Trains, and yields a Frame every so many steps; in between it yields null, so that a caller can look up.
  * data: {train, test, sample}: two `unpack`ed sets, and which test images the frames show.
- * options: of RECIPE, and to retrace another's run its weights (flat) and order (of the images).
+ * options: of RECIPE, and to retrace another's run its weights (flat) and order (of the images). onReader is given a
+ * function that embeds one packed image by the weights as they then are, also after the end.
  */
 export function* train(data, settings, options = {}) {
   const { epochs, batch, rate, beta2, anneal, hidden, frames } = { ...RECIPE, ...options };
@@ -388,6 +398,13 @@ export function* train(data, settings, options = {}) {
     }
     return out;
   };
+
+  const reader = network(k, slopes, hidden, 1, plain);
+  options.onReader?.((image) => {
+    const out = new Float32Array(2);
+    reader.forward(unpack(image, [0]), [0], 0, 1, out);
+    return out;
+  });
 
   const everyone = Uint32Array.from({ length: test.n }, (_, i) => i);
   let total = 0;

@@ -114,7 +114,8 @@ function bringToLife(root, name) {
   status.setAttribute("role", "status");
   const place = document.createElement("div");
   table.before(controls, status, place);
-  const view = createView(place, { ...sample(), heads: HEADS, group });
+  const lacking = ["Worker", "DecompressionStream"].filter((it) => !(it in self));
+  const view = createView(place, { ...sample(), heads: HEADS, group, embed: lacking.length ? null : embed });
 
   let settings = complete(first);
   let worker;
@@ -130,7 +131,6 @@ function bringToLife(root, name) {
   controlsFor();
   status.textContent = limits(settings);
 
-  const lacking = ["Worker", "DecompressionStream"].filter((it) => !(it in self));
   if (lacking.length) return giveUp(`This browser cannot train here: it has no ${lacking.join(" and no ")}.`);
 
   controls.addEventListener("pointerdown", wake);
@@ -242,7 +242,14 @@ function bringToLife(root, name) {
     });
   }
 
+  /** Where a drawn digit lies. The first picture is another's, who left no network: for that a run must begin. */
+  function embed(drawn) {
+    if (worker && run) worker.postMessage({ drawn });
+    else changed();
+  }
+
   function heard({ data }) {
+    if (data.drawn) return view.landed(data.drawn);
     if (data.run !== run) return; // of a run that was abandoned
     if (data.error) {
       view.notice(`Training failed: ${data.error}`);

@@ -111,13 +111,18 @@ def files():
 
 
 def _script():
-    """engine.js, kernels.js, worker.js, view.js and page.js as one script that a file:// page may load.
-
-    Browsers load no modules from files. So each module becomes a function, named after its file,
-    that returns what it exports; and a worker is made of the text of three of them.
-    """
-    modules = "\n".join(_module(name) for name in ("engine", "kernels", "worker", "view", "page"))
+    """The modules of a page as one script that a file:// page may load; of three it makes a worker."""
+    modules = bundle("engine", "kernels", "worker", "pad", "view", "page")
     return f'(() => {{\n"use strict";\nconst here = document.currentScript.src;\n{modules}\n}})();\n'
+
+
+def bundle(*names):
+    """Modules as one text, each after those that it imports.
+
+    Browsers load no modules from files. So each becomes a function, `nameModule`, that returns what it
+    exports, and `name` is what it has returned.
+    """
+    return "\n".join(_module(name) for name in names)
 
 
 def _module(name):

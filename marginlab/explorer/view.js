@@ -1,7 +1,7 @@
 // The explorer's picture: draws Frames, in a notebook and in a built page alike. It trains nothing.
 //
 //   const view = createView(root, {labels, images, heads})
-//   view.reset(settings); view.push(frame); …; view.done("97.1% of the test images right …")
+//   view.reset(settings); view.push(frame); …; view.done("97.1% of the test images right …"); view.landed([x, y])
 //
 // settings: {head, margin | m1, m2, m3, scale, seed, naive, steps?: of a whole run, anneal?: [from, to]}
 // frame:    {step, loss, accuracy, embeddings: Float32Array(2n), directions: Float32Array(2C), died,
@@ -11,6 +11,7 @@
 // Angles are in radians, and in degrees where people read them.
 
 import { margins, psi, target, unit } from "./engine.js";
+import { createPad } from "./pad.js";
 
 // Of each head its sliders. JSON, so that Python reads this very table; `training.DEFAULTS` has the defaults.
 export const HEADS = {
@@ -157,7 +158,7 @@ export function code({head, seed = 0, naive = null, ...rest}) {
 
 // ---------------------------------------------------------------- drawing: a canvas's context, its size in px, a scene
 //
-// scene: {frame, labels, settings, ink, soft, faint, paper, colours, focus}
+// scene: {frame, labels, settings, ink, soft, faint, paper, colours, focus, own: the embedding of a digit that was drawn}
 
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
 
@@ -269,14 +270,11 @@ export function drawPlane(ctx, size, scene) {
   ctx.stroke();
 
   if (known) turns.forEach((t, j) => line(ctx, [at(0, t), at(disc, t)], colours[j], 1.5));
-  const places = new Float32Array(embeddings.length).fill(NaN);
-  for (let i = 0; i < labels.length; i++) {
-    const turn = atan2(embeddings[2 * i + 1], embeddings[2 * i]);
-    const length = hypot(embeddings[2 * i], embeddings[2 * i + 1]);
-    // In the plane a point outside the disc is shown on its rim; on the circle each digit has a ring of its own.
-    const r = circle ? disc * (0.94 - 0.058 * labels[i]) : min(length / reach, 0.995) * disc;
-    [places[2 * i], places[2 * i + 1]] = at(r, turn);
-  }
+  // In the plane a point outside the disc is shown on its rim; on the circle each digit has a ring of its own.
+  const place = (x, y, label) =>
+    at(circle ? disc * (0.94 - 0.058 * label) : min(hypot(x, y) / reach, 0.995) * disc, atan2(y, x));
+  const places = new Float32Array(embeddings.length);
+  for (let i = 0; i < labels.length; i++) places.set(place(embeddings[2 * i], embeddings[2 * i + 1], labels[i]), 2 * i);
   if (circle) {
     const bins = 240;
     const counts = Array.from({length: count}, () => new Float64Array(bins));
@@ -321,6 +319,11 @@ export function drawPlane(ctx, size, scene) {
     ctx.stroke();
     [ctx.strokeStyle, ctx.lineWidth] = [ink, 2];
     ctx.stroke();
+  }
+  if (scene.own) {
+    const [x, y] = place(...scene.own, 0);
+    dotAt(ctx, x, y, colours[scene.answer] ?? ink, ink, 7);
+    words(ctx, "yours", x, y - 17, {fill: ink, size: 14, weight: 700, align: "center", halo: paper});
   }
   return places;
 }
@@ -518,6 +521,10 @@ const CSS = `
 .mlx-logits span { flex: 1; text-align: center; line-height: 1.15; white-space: nowrap; overflow: hidden; }
 .mlx-logits i { display: block; background: var(--c); height: calc(var(--h) * 18px + 1px); }
 .mlx-logits b { color: var(--ink); font-weight: 600; }
+.mlx-pad { display: flex; gap: 12px; align-items: center; margin-top: 6px; }
+.mlx-pad > div { flex: 1; }
+.mlx-pad canvas { flex: none; width: min(196px, 55cqw); aspect-ratio: 1; touch-action: none; cursor: crosshair;
+  background: #f4f5f7; border: 1px solid var(--faint); border-radius: 8px; }
 .mlx-say { min-height: 2.8em; margin-top: 8px !important; }
 .mlx-notice, .mlx-died { border-left: 4px solid var(--red); background: var(--lift); padding: 8px 12px; border-radius: 4px; }
 .mlx-notice { margin-bottom: 8px !important; }
@@ -564,6 +571,12 @@ const HTML = `
       <canvas width="14" height="14" aria-hidden="true"></canvas>
       <div><p class="mlx-which" aria-live="polite"></p><div class="mlx-logits" aria-hidden="true"></div></div>
     </div>
+    <button data-do="draw" >draw a digit of your own</button>
+    <div class="mlx-pad" hidden>
+      <canvas role="img" aria-label="Pad: draw a digit here, with mouse or finger"></canvas>
+      <div><p class="mlx-own" aria-live="polite"></p>
+        <div class="mlx-bar"><button data-do="clear">clear</button><button data-do="draw">close</button></div></div>
+    </div>
   </div>
   <div class="mlx-side">
     <figure><h4>Learning</h4>
@@ -603,9 +616,10 @@ function between(a, b, share) {
  * Draws into root, and owns time, focus and what is shown there; sliders and training are another's.
  *
  * labels: Uint8Array(n); images: Uint8Array(196 n), 14×14 of 0 to 15, or null. group: views with the same
- * name keep the same time.
+ * name keep the same time. embed: is given the digit that was drawn, Uint8Array(784) of 0 to 255, time and again as it
+ * or the network changes; the answer comes as view.landed([x, y]). Where there is none, there is no pad.
  */
-export function createView(root, {labels, images = null, heads = HEADS, group = null}) {
+export function createView(root, {labels, images = null, heads = HEADS, group = null, embed = null}) {
   const style = document.createElement("style");
   style.textContent = CSS;
   const box = document.createElement("div");
@@ -613,7 +627,7 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
   box.innerHTML = HTML;
   root.append(style, box);
   const $ = query => box.querySelector(query);
-  const [plane, stamp, ...charts] = [$(".mlx-plane"), $(".mlx-point canvas"), ...box.querySelectorAll(".mlx-chart")];
+  const [plane, stamp, pad, ...charts] = [$(".mlx-plane"), $(".mlx-point canvas"), $(".mlx-pad"), ...box.querySelectorAll(".mlx-chart")];
   const keys = box.querySelectorAll("figure .mlx-key"), scrub = $("input"), play = $("[data-do=play]");
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   const order = Array.from(labels, (_, i) => i);  // of the arrow keys: by digit
@@ -621,6 +635,7 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
   let frames = [], settings = {head: "arcface", margin: 0.3, scale: 30}, stale = true, ended = false;
   let position = 0, following = true, playing = false, circle = false, focus = null;
   let places = new Float32Array(0), asked = 0, before = 0, settled = 0;
+  let drawn = null, own = null;  // the digit that was drawn, and where the newest weights put it
 
   const last = () => frames.length - 1;
   const now = () => frames[round(position)];
@@ -632,8 +647,9 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
     if (i < last() && at > i && finite(frames[i + 1])) frame = between(frame, frames[i + 1], at - i);
     let shown = frame;
     for (let k = i; k >= 0 && !finite(shown); k--) shown = frames[k];
+    const ownHere = own && (following || round(position) === last()) ? own : null;
     return {
-      frame: shown, frames, labels, settings, position, focus, circle, dim: Boolean(now().died) || !finite(now()), steps: settings.steps,
+      own: ownHere, answer: ownHere && read(shown), frame: shown, frames, labels, settings, position, focus, circle, dim: Boolean(now().died) || !finite(now()), steps: settings.steps,
       thetas: angles(shown, labels), ...(isDark() ? DARK : LIGHT),
     };
   }
@@ -675,6 +691,23 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
     clearTimeout(settled);
     settled = setTimeout(() => describe(it), 250);
     point(it);
+    sayOwn(it);
+  }
+
+  /** The class that the drawn digit is taken for; -1 for none. */
+  function read(frame) {
+    const values = logits({...frame, embeddings: own}, 0, settings);
+    return values.indexOf(max(...values));
+  }
+
+  function sayOwn({frame, own: here, answer}) {
+    let text = "Draw a digit in the square, with mouse or finger.";
+    if (drawn) text = own ? "Your digit is shown at the last frame." : "Waiting for the network …";
+    if (here) {
+      const [theta] = angles({...frame, embeddings: own}, [answer]);
+      text = answer < 0 ? "Read as nothing." : `Read as ${answer}. θ to its direction: ${degrees(theta)}.`;
+    }
+    if ($(".mlx-own").textContent !== text) $(".mlx-own").textContent = text;
   }
 
   /** The words under the headings: what lines mean, and how many of the shown points are where it hurts. */
@@ -822,6 +855,13 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
       button.setAttribute("aria-pressed", circle);
       need();
     },
+    draw() {
+      pad.hidden = !pad.hidden;
+      const opener = $("[data-do=draw]");
+      opener.hidden = !pad.hidden;
+      if (pad.hidden) { wipe(); opener.focus(); } else $("[data-do=clear]").focus();
+    },
+    clear: () => wipe(),
     async code(button) {
       const text = code(settings);
       try {
@@ -849,6 +889,12 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
     if (button) actions[button.dataset.do](button);
   });
   scrub.addEventListener("input", () => seek(Number(scrub.value)));
+  $("[data-do=draw]").hidden = !embed;
+  const wipe = createPad($(".mlx-pad canvas"), image => {
+    drawn = image;
+    if (drawn) embed(drawn); else own = null;
+    need();
+  });
 
   /** All of it in one canvas, for a file. */
   function poster() {
@@ -923,14 +969,20 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
       $(".mlx-say").textContent = "";
     },
     push(frame) {
-      if (stale) [frames, position, stale] = [[], 0, false];
+      if (stale) [frames, position, stale, own] = [[], 0, false, null];
       frames.push(frame);
+      if (drawn) embed(drawn);
       before = frames.length === 1 ? performance.now() : before;
       need();
     },
     done(text) {
       ended = !stale;
       $(".mlx-say").textContent = text;
+    },
+    /** Where the digit that was drawn lies, by the newest weights. */
+    landed(embedding) {
+      own = drawn && embedding;
+      need();
     },
     /** Words over the last picture: that something is wrong. Empty, they go away. */
     notice(text) {

@@ -91,21 +91,8 @@ def _check(head, seed):
 
 @functools.cache
 def esm():
-    """engine.js, view.js and widget.js as the one module that a notebook loads.
-
-    Each is a function of its own, so that their names do not meet.
-    """
-
-    def closed(name, takes, gives):
-        text = re.sub(r"^import .*$", "", _script(name), flags=re.MULTILINE)
-        text = re.sub(r"^export (default )?", lambda m: "return " if m[1] else "", text, flags=re.MULTILINE)
-        gives = f"return {{ {gives} }};" if gives else ""
-        return f"(({takes}) => {{\n{text}\n{gives}\n}})"
-
-    engine = closed("engine.js", "", "margins, psi, target, unit")
-    view = closed("view.js", "{ margins, psi, target, unit }", "HEADS, createView")
-    widget = closed("widget.js", "{ HEADS, createView }", "")
-    return f"export default {widget}({view}({engine}()));\n"
+    """The one module that a notebook loads."""
+    return page.bundle("engine", "pad", "view", "widget") + "export default widget;\n"
 
 
 class _WatchedTrainer(Trainer):
@@ -150,7 +137,8 @@ def _classes():
         A run is sent as it comes, in messages: {"id", "settings", "words"} when it begins, and
         {"id", "frame": {step, loss, accuracy, died}} with embeddings and directions (and for softmax
         its weights and biases) as float32 buffers. When it ends it becomes the widget's state, so
-        that a view which comes later has it too.
+        that a view which comes later has it too. A digit that somebody draws comes as {"drawn"} with
+        its 28×28 bytes, and is answered with {"drawn"} and its embedding, by the run's weights as they are.
         """
 
         _esm = esm()
@@ -159,13 +147,23 @@ def _classes():
         run, floats = t.Dict().tag(sync=True), t.Bytes().tag(sync=True)
         _id = 0
 
-        def begin(self, settings, words):
+        def __init__(self, **state):
+            super().__init__(**state)
+            self.on_msg(self._embed)
+
+        def _embed(self, _, content, buffers):
+            image = np.frombuffer(buffers[0], "uint8").reshape(1, 28, 28).astype("float32") / 255
+            self.send({"drawn": True}, [self._trainer.encoder(image).numpy().tobytes()])
+
+        def begin(self, trainer, settings, words):
+            self._trainer = trainer
             self._id += 1
             self._new, self._parts = {"id": self._id, "settings": settings, "frames": []}, []
             self.send({"id": self._id, "settings": settings, "words": words})
 
-        def push(self, trainer, frame):
+        def push(self, frame):
             """Send a frame; returns what the run died of, or None."""
+            trainer = self._trainer
             died = trainer.died(frame)
             parts = [frame.embeddings, frame.class_directions]
             if trainer.name == "softmax":
@@ -320,7 +318,7 @@ def _classes():
             facts = {"anneal": trainer.anneal if settings["head"] != "softmax" else None}
             if settings["naive"] != "acos":
                 facts["steps"] = trainer.steps
-            self.drawing.begin(settings | facts, limits)
+            self.drawing.begin(trainer, settings | facts, limits)
             frames, start = [], time.perf_counter()
             for frame in trainer.iter_frames(**asked):
                 if stop.is_set():
@@ -328,7 +326,7 @@ def _classes():
                         self.drawing.notice("Interrupted. Move a slider to train again.")
                     return
                 frames.append(frame)
-                died = self.drawing.push(trainer, frame)
+                died = self.drawing.push(frame)
                 if died:
                     self.words = f"The run ended in NaN at step {died['step']}. {died['why']}"
                     break

@@ -1,6 +1,6 @@
 // The engine in a worker: unpacks the images once, and trains whatever it is asked to, one run at a time.
 
-import { PIXELS, plain, train, unpack } from "./engine.js";
+import { PIXELS, pack, plain, train, unpack } from "./engine.js";
 
 /** The two sets and the sample from one file: images, two pixels a byte, then labels, then the sample's indices. */
 function read(buffer, kernels) {
@@ -24,7 +24,7 @@ async function inflate(text) {
 /**
  * Makes a worker's scope answer: {images} comes once; each {run, settings} is answered with {run, frame} time and again,
  * and at its end with {run, done}, {run, stopped} or {run, error}. A new run ends the one before it: that one looks, every
- * few steps, whether there is any.
+ * few steps, whether there is any. {drawn}, an image of 28 × 28, is answered with {drawn}, its embedding by the newest weights.
  */
 export function serve(scope, kernels = plain) {
   const channel = new MessageChannel();
@@ -35,14 +35,16 @@ export function serve(scope, kernels = plain) {
   });
   let data;
   let current;
-  scope.onmessage = async ({ data: { images, run, settings } }) => {
+  let reader;
+  scope.onmessage = async ({ data: { images, run, settings, drawn } }) => {
     try {
+      if (drawn && reader) scope.postMessage({ drawn: reader(pack(drawn)) });
       if (images) data = inflate(images).then((buffer) => read(buffer, kernels));
       if (settings === undefined) return;
       current = run;
       const ready = await data;
       if (run !== current) return;
-      for (const frame of train(ready, settings, { kernels })) {
+      for (const frame of train(ready, settings, { kernels, onReader: (it) => (reader = it) })) {
         if (frame) scope.postMessage({ run, frame }, [frame.embeddings.buffer, frame.directions.buffer]);
         await breath();
         if (run !== current) return scope.postMessage({ run, stopped: true });

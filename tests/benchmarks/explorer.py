@@ -2,10 +2,12 @@
 
     python tests/benchmarks/explorer.py [moves]       # 50 by default; writes book/results/explorer.json
 
-stop: from a move to the end of the run before it. first: to the first new frame. complete: to the last one.
+Each move is made while a run trains. stop: from the move to the end of that run. first: to the first
+frame of a run that is newer. complete: to that one's end.
 The page is opened from files, with no network, in the browser that the tests use.
 """
 
+import itertools
 import json
 import re
 import sys
@@ -14,6 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 from playwright.sync_api import sync_playwright
 
 from marginlab import Trainer, explore
@@ -24,10 +27,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import browser as browsers
 
 OUT = Path(__file__).parents[2] / "book" / "results" / "explorer.json"
-MARGINS = (0.2, 0.4)
-# Looks over the shoulder of the page: when runs are asked for, when frames come and runs stop, what is drawn.
+BEFORE, MARGINS = 0.25, (0.2, 0.4)
+# Looks over the page's shoulder: which runs are asked for, what comes of them, what is drawn, what blocks.
 WATCH = """
-self.log = []; self.long = []; self.drawn = 0;
+self.log = []; self.newest = 0; self.long = []; self.drawn = 0;
 const NativeWorker = Worker;
 self.Worker = class extends NativeWorker {
     constructor(...args) {
@@ -35,23 +38,51 @@ self.Worker = class extends NativeWorker {
         this.addEventListener("message", ({data}) => {
             const what = ["frame", "stopped", "done"].find(name => data[name]);
             const arrays = ["embeddings", "directions"].map(name => data.frame?.[name].byteLength ?? 0);
-            log.push([performance.now(), what, data.run, arrays[0] + arrays[1]]);
+            log.push([performance.now() / 1000, what, data.run, arrays[0] + arrays[1]]);
         });
     }
+    postMessage(message, ...rest) {
+        newest = message.run ?? newest;
+        super.postMessage(message, ...rest);
+    }
 };
-addEventListener("input", () => log.push([performance.now(), "move"]), true);
 const clear = CanvasRenderingContext2D.prototype.clearRect;
 CanvasRenderingContext2D.prototype.clearRect = function (...args) {
     if (this.canvas.className === "mlx-plane") drawn += 1;
     return clear.apply(this, args);
 };
-new PerformanceObserver(list => list.getEntries().forEach(entry => long.push(entry.duration)))
+new PerformanceObserver(list => list.getEntries().forEach(entry => long.push(entry.duration / 1000)))
     .observe({type: "longtask"});
 """
+MOVE = """([name, value, counted]) => {
+    document.querySelector("#explorer").dataset.state = "";
+    const control = document.querySelector(`[name=${name}]`);
+    control.value = value;
+    if (counted) log.push([performance.now() / 1000, "move", newest, 0]);
+    control.dispatchEvent(new Event("input", {bubbles: true}));
+}"""
 
 
 def summary(seconds):
     return {"median": float(np.median(seconds)), "worst": float(np.max(seconds)), "of": len(seconds)}
+
+
+def latencies(log):
+    """Of events (second, what, run, bytes): how soon after each "move" what was asked for came.
+
+    The run of a "move" is the newest that there was; a frame of it that comes late counts for nothing.
+    """
+    times = {"stop": [], "first": [], "complete": []}
+    moves = [i for i, (_, what, *_) in enumerate(log) if what == "move"]
+    for i, end in itertools.pairwise([*moves, len(log)]):
+        start, _, old, _ = log[i]
+        for name, wanted, new in (("stop", "stopped", 0), ("first", "frame", 1), ("complete", "done", 1)):
+            times[name] += [
+                t - start for t, what, run, _ in log[i:end] if what == wanted and (run > old) == new
+            ][:1]
+    return {name: summary(values) for name, values in times.items()} | {
+        "bytes_a_frame": max(log, key=lambda e: e[3])[3]
+    }
 
 
 def in_the_page(moves, folder):
@@ -72,47 +103,24 @@ def in_the_page(moves, folder):
         page.add_init_script(WATCH)
         page.goto((folder / "page.html").as_uri())
 
-        def move(name, value):
-            page.evaluate(
-                """([name, value]) => {
-                    document.querySelector("#explorer").dataset.state = "";
-                    const control = document.querySelector(`[name=${name}]`);
-                    control.value = value;
-                    control.dispatchEvent(new Event("input", {bubbles: true}));
-                }""",
-                [name, value],
-            )
+        def move(name, value, counted=False):
+            page.evaluate(MOVE, [name, value, counted])
 
         def reached(state):
             page.wait_for_selector(f"#explorer[data-state={state}]", timeout=120_000)
 
-        move("margin", 0.3)  # fetches the images
+        move("margin", BEFORE)  # fetches the images
         reached("done")
-        page.evaluate("log.length = long.length = 0")
+        page.evaluate("drawn = long.length = log.length = 0")
+        began = time.perf_counter()
         for i in range(moves):
-            move("margin", MARGINS[i % 2])
+            move("margin", BEFORE)
             reached("training")
             page.wait_for_timeout(300)
-            if i % 5 == 4:
-                reached("done")
-        times = {"stop": [], "first": [], "complete": []}
-        start, new, size = 0.0, False, 0
-        for at, what, *rest in page.evaluate("log"):
-            if what == "move":
-                start, new = at, True
-            elif what == "frame" and new:
-                times["first"].append(at - start)
-                new, size = False, rest[1]
-            elif what == "stopped":
-                times["stop"].append(at - start)
-            elif what == "done":
-                times["complete"].append(at - start)
-        page.evaluate("drawn = long.length = 0")
-        move("margin", 0.3)
-        began = time.perf_counter()
-        reached("done")
+            move("margin", MARGINS[i % 2], counted=True)
+            reached("done")
         rate = page.evaluate("drawn") / (time.perf_counter() - began)
-        long = page.evaluate("long")
+        log, long = page.evaluate("[log, long]")
         accuracies = {}
         for head in DEFAULTS:
             move("head", head)
@@ -122,44 +130,53 @@ def in_the_page(moves, folder):
                 words = page.locator(".mlx-say").inner_text()
                 accuracies.setdefault(head, []).append(float(re.match(r"[\d.]+", words)[0]) / 100)
         chromium.close()
-    return {
-        **{name: summary(np.array(values) / 1000) for name, values in times.items()},
-        "bytes_a_frame": size,
+    return latencies(log) | {
         "frames_drawn_a_second": rate,
-        "tasks_over_50_ms": {"count": len(long), "worst": max(long, default=0) / 1000},
+        "tasks_over_50_ms": {"count": len(long), "worst": max(long, default=0)},
         "accuracies": accuracies,
         "bytes": {"cell": len(cell)} | {name: (folder / name).stat().st_size for name in built.files()},
     }
 
 
 def in_the_kernel(moves):
-    """Latencies of explore() in this process, and what it adds to `Trainer.retrain`."""
+    """Latencies of explore() in this process, what it adds to `Trainer.retrain`, and what it keeps."""
     explorer, log = explore("arcface"), []
+    margin, trainer, send = (
+        explorer.sliders["margin"],
+        explorer.trainers["arcface", None],
+        explorer.drawing.send,
+    )
 
-    def send(content, buffers=None):
-        log.append((time.perf_counter(), content, sum(len(part) for part in buffers or [])))
+    def watched(content, buffers=None):
+        if "frame" in content:
+            log.append((time.perf_counter(), "frame", content["id"], sum(len(part) for part in buffers)))
+        send(content, buffers)
 
-    explorer.drawing.send = send
-    trainer = explorer.trainers["arcface", None]
-    times, size, plain = {"stop": [], "first": [], "complete": []}, 0, []
+    explorer.drawing.send = watched
     for i in range(moves):
+        margin.value, many = BEFORE, len(log)
+        while len(log) == many:
+            time.sleep(0.001)
+        time.sleep(0.1)
+        training, old = explorer._thread, explorer.drawing._id
+        log.append((time.perf_counter(), "move", old, 0))
+        margin.value = MARGINS[i % 2]
+        training.join()
+        log.append((time.perf_counter(), "stopped", old, 0))
+        explorer._thread.join()
+        log.append((time.perf_counter(), "done", explorer.drawing._id, 0))
+
+    ratios, resident = [], {}
+    for i in range(4 * moves):
         start = time.perf_counter()
-        explorer.sliders["margin"].value = MARGINS[i % 2]
-        time.sleep(0.2)
-        if i % 5 == 4:
-            explorer._thread.join()
-            times["complete"].append(time.perf_counter() - start)
-            plain.append(trainer.retrain(margin=MARGINS[i % 2]).seconds)
-        events = [entry for entry in log if entry[0] > start]
-        times["stop"] += [at - start for at, content, _ in events if "settings" in content][:1]
-        frames = [(at - start, n) for at, content, n in events if "frame" in content]
-        if frames:
-            times["first"].append(frames[0][0])
-            size = frames[0][1]
-    return {
-        **{name: summary(values) for name, values in times.items()},
-        "bytes_a_frame": size,
-        "ratio_to_retrain": float(np.median(times["complete"]) / np.median(plain)),
+        margin.value = MARGINS[i % 2]
+        explorer._thread.join()
+        if i < moves:
+            ratios.append((time.perf_counter() - start) / trainer.retrain(margin=MARGINS[i % 2]).seconds)
+        resident[i + 1] = psutil.Process().memory_info().rss
+    return latencies(log) | {
+        "ratio_to_retrain": float(np.median(ratios)),
+        "resident_bytes_after_retrainings": {n: resident[n] for n in (max(moves // 5, 1), 4 * moves)},
         "accuracies": {
             head: [Trainer(head).retrain(seed=seed).test_accuracy for seed in range(5)] for head in DEFAULTS
         },
