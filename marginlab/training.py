@@ -53,7 +53,7 @@ class Frame:
     class_directions: np.ndarray
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)  # arrays have no single truth to compare
 class Result:
     """A finished run.
 

@@ -1,6 +1,7 @@
 """The explorer: what the kernel sends, what sliders do to it, the naive forms, and the view in a browser."""
 
 import base64
+import io
 import json
 import math
 import threading
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import marginlab
 from marginlab import budget, explore, reference
 from marginlab.explorer import naive, widget
+from marginlab.explorer import page as built
 from marginlab.heads import BY_NAME
 from marginlab.training import DEFAULTS
 
@@ -708,8 +711,8 @@ def test_a_picture_can_be_saved(view):
     assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_notebooks_module_draws_state_messages_and_the_loss_of_its_kernel(page, explorer):
-    """The one module that a notebook loads, with a stand-in for the widget's model."""
+def in_a_notebook(page, explorer):
+    """Render the one module that a notebook loads, with a stand-in for the widget's model."""
     state = {"run": explorer.drawing.run, "group": None}
     blobs = {
         name: base64_of(list(getattr(explorer.drawing, name)), "uint8")
@@ -731,6 +734,10 @@ def test_the_notebooks_module_draws_state_messages_and_the_loss_of_its_kernel(pa
         }""",
         [widget.esm(), state, blobs],
     )
+
+
+def test_the_notebooks_module_draws_state_messages_and_the_loss_of_its_kernel(page, explorer):
+    in_a_notebook(page, explorer)
     accuracy = explorer.result.frames[-1].accuracy
     page.wait_for_function(f"document.querySelector('.mlx-now').innerText.includes('{100 * accuracy:.1f} %')")
     assert page.locator(".mlx-say").inner_text() == explorer.words
@@ -750,3 +757,31 @@ def test_the_notebooks_module_draws_state_messages_and_the_loss_of_its_kernel(pa
     assert "The kernel has stopped" in page.locator(".mlx-notice").inner_text()
     page.evaluate("() => end()")
     assert page.evaluate("[root.innerHTML, Object.keys(heard).length]") == ["", 0]
+
+
+def test_both_lives_draw_the_same_frame_alike(browser, page, explorer, tmp_path):
+    """Pixel by pixel, the last frame of one run: as a notebook draws it, and as a built page does."""
+    in_a_notebook(page, explorer)
+    for name, text in built.files().items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    scripts = "".join(f'<script defer src="{name}"></script>' for name in (built.LIGHT, built.SCRIPT))
+    html = f'<!doctype html><meta charset="utf-8"><body>{explorer.page()}{scripts}'
+    (tmp_path / "page.html").write_text(html, encoding="utf-8")
+    other = browser.new_page(viewport=page.viewport_size)
+    other.goto((tmp_path / "page.html").as_uri())
+    pictures = []
+    for life in (page, other):
+        life.add_style_tag(content="body { margin: 8px; }")
+        step = f"step {explorer.result.frames[-1].step:,}"
+        life.wait_for_function(f"document.querySelector('.mlx-now')?.innerText.includes('{step}')")
+        life.wait_for_timeout(1000)  # what glides has come to rest
+        urls = life.evaluate("[...document.querySelectorAll('.mlx canvas')].map(c => c.toDataURL())")
+        pictures.append([Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))) for url in urls])
+    other.close()
+    assert len(pictures[0]) == len(pictures[1]) >= 3
+    for ours, theirs in zip(*pictures, strict=True):
+        assert ours.size == theirs.size
+        ours, theirs = (np.asarray(picture.convert("RGBA"), int) for picture in (ours, theirs))
+        # A built page keeps coordinates to 1/32767 of the picture: edges may differ by a shade.
+        assert np.mean(np.abs(ours - theirs).max(axis=2) > 24) < 0.002
+    assert np.ptp(np.asarray(pictures[0][0])) > 200  # and there is something on it

@@ -202,32 +202,39 @@ def test_nothing_stands_in_the_way_of_who_cannot_see_it(open_page, site, theme, 
         assert [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in found] == []
 
 
-@pytest.mark.parametrize("touch", [False, True])
+def draw(page, points, touch):
+    """A stroke through points of the page, by mouse or by finger."""
+    if touch:
+        fingers = page.context.new_cdp_session(page)
+        for k, (x, y) in enumerate(points):
+            event = {"type": "touchMove" if k else "touchStart", "touchPoints": [{"x": x, "y": y}]}
+            fingers.send("Input.dispatchTouchEvent", event)
+        fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    else:
+        page.mouse.move(*points[0])
+        page.mouse.down()
+        for point in points:
+            page.mouse.move(*point)
+        page.mouse.up()
+
+
+@pytest.mark.parametrize("touch", [False, True], ids=["mouse", "finger"])
 def test_a_digit_of_ones_own_is_read_rightly(open_page, site, touch):
     page = open_page(site / "one.html", has_touch=touch)
     page.get_by_role("button", name="draw a digit of your own").click()
     pad = page.locator(".mlx-pad canvas")
+    pad.scroll_into_view_if_needed()
     box = pad.bounding_box()
 
-    def ring(k):
-        return (
-            box["x"] + box["width"] * (0.5 + 0.25 * math.cos(k / 4)),
-            box["y"] + box["height"] * (0.5 + 0.35 * math.sin(k / 4)),
-        )
+    def place(x, y):
+        return box["x"] + box["width"] * x, box["y"] + box["height"] * y
 
-    page.mouse.move(*ring(0))
-    page.mouse.down()
-    for k in range(26):
-        page.mouse.move(*ring(k))
-    page.mouse.up()
+    ring = [place(0.5 + 0.25 * math.cos(k / 4), 0.5 + 0.35 * math.sin(k / 4)) for k in range(26)]
+    draw(page, ring, touch)
     trained(page)  # without a run there is no network to read it
     page.wait_for_function("document.querySelector('.mlx-own').innerText.startsWith('Read as 0. θ')")
     page.get_by_role("button", name="clear").click()
-    x, top, bottom = (box["x"] + 0.5 * box["width"], *(box["y"] + s * box["height"] for s in (0.2, 0.8)))
-    page.mouse.move(x, top)
-    page.mouse.down()
-    page.mouse.move(x, bottom, steps=5)
-    page.mouse.up()
+    draw(page, [place(0.5, 0.2 + 0.12 * k) for k in range(6)], touch)
     page.wait_for_function("document.querySelector('.mlx-own').innerText.startsWith('Read as 1. θ')")
 
 

@@ -727,7 +727,7 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
     keys[2].innerHTML = entry(lines[0], naive ? "cured" : "−ψ′(θ)") + (naive ? entry(lines[1], "naive", "dashed")
       + `<span>${grouped(lost)} digits without a pull, ${grouped(away)} pushed away</span>` : "");
     const rays = settings.head === "softmax"
-      ? "Shaded: where each digit is the answer, by length and bias of its class too."
+      ? (frames[0].linear ? "Shaded: where each digit is the answer, by length and bias of its class too." : "")
       : "The nearest ray is the answer. Hatched: no-man’s-land, right but not by the margin.";
     $(".mlx-what").textContent = (circle ? "The same digits on the circle; the hills say how many lie at each angle. "
       : `${grouped(labels.length)} test digits, each where the network puts it; rays are class directions. `) + rays;

@@ -341,7 +341,7 @@ def _classes():
 
         def _repr_mimebundle_(self, **kwargs):
             """The widget; for a built page the same in the page; for a preview a picture."""
-            return _bundle(super()._repr_mimebundle_(**kwargs), [self.result.frames], self.page())
+            return _bundle(super()._repr_mimebundle_(**kwargs), [self.result], self.page())
 
         def page(self):
             """HTML of the same explorer for a built page, with its last whole run."""
@@ -361,7 +361,7 @@ def _classes():
             )
 
         def _repr_mimebundle_(self, **kwargs):
-            runs = [explorer.result.frames for explorer in self.explorers]
+            runs = [explorer.result for explorer in self.explorers]
             pages = "".join(f"<div>{explorer.page()}</div>" for explorer in self.explorers)
             style = f"display: grid; grid-template-columns: {COLUMNS}; gap: 24px"
             return _bundle(super()._repr_mimebundle_(**kwargs), runs, f'<div style="{style}">{pages}</div>')
@@ -389,12 +389,13 @@ def _bundle(widgets, runs, html):
     return data | {"image/png": base64.b64encode(_picture(*runs)).decode(), "text/html": html}, metadata
 
 
+@functools.lru_cache(maxsize=4)  # a notebook asks for it at each display
 def _picture(*runs):
     """Of each run its last frame beside its curves, as PNG bytes."""
     with plots.styled():
         figure = Figure(figsize=(10, 5 * len(runs)))
-        for (left, right), frames in zip(figure.subplots(len(runs), 2, squeeze=False), runs, strict=True):
-            last = frames[-1]
+        for (left, right), run in zip(figure.subplots(len(runs), 2, squeeze=False), runs, strict=True):
+            frames, last = run.frames, run.frames[-1]
             plots.scatter_on_circle(last.embeddings, last.labels, last.class_directions, ax=left)
             steps, losses, accuracies = zip(*((f.step, f.loss, f.accuracy) for f in frames), strict=True)
             plots.training_curves(steps, losses, accuracies, ax=right)
