@@ -1,13 +1,12 @@
-"""The explorer in a real JupyterLab with a real kernel: moved, hurried, restarted, broken."""
+"""The explorer in a real JupyterLab and Notebook 7 with a real kernel: moved, hurried, interrupted, restarted, broken."""
 
 import json
 import re
 import time
-import urllib.request
 
 import nbformat
 import pytest
-from test_lessons import NOTEBOOK, lab, run_all_cells, until  # noqa: F401
+from test_lessons import NOTEBOOK, jupyter, run_all_cells, until
 
 CELLS = [
     "import threading\nfrom marginlab import explore\nexplorer = explore('arcface')\nexplorer",
@@ -18,24 +17,27 @@ NOW, SAY = ".mlx-now", ".mlx-say"
 SAYS = [f"document.querySelectorAll('{SAY}')[{of}].innerText" for of in (0, 1)]
 
 
-@pytest.fixture(scope="module")
-def notebook(lab, browser):  # noqa: F811
-    """A page of JupyterLab with two explorers, all cells run."""
-    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
-    content = nbformat.v4.new_notebook(cells=cells)
+KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+PROGRAMS = {"jupyterlab": ("LabApp", "lab/tree"), "notebook": ("JupyterNotebookApp", "notebooks")}
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
+def notebook(request, browser, tmp_path_factory):
+    """A page of JupyterLab or Notebook 7 with two explorers, all cells run."""
+    shows, place = PROGRAMS[request.param]
+    folder = tmp_path_factory.mktemp(request.param)
+    content = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
     content.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    body = json.dumps({"type": "notebook", "content": content}).encode()
-    urllib.request.urlopen(
-        urllib.request.Request(f"{lab}/api/contents/explorer.ipynb?token=test", body, method="PUT")
-    )
-    # Tall, since JupyterLab draws no cell that is out of sight.
-    page = browser.new_page(viewport={"width": 1300, "height": 3000})
-    page.problems = []
-    page.on("pageerror", lambda error: page.problems.append(str(error)))
-    run_all_cells(page, f"{lab}/lab/tree/explorer.ipynb")
-    page.locator(".mlx").nth(1).wait_for(timeout=60_000)
-    yield page
-    page.close()
+    nbformat.write(content, folder / "explorer.ipynb")
+    with jupyter(folder, request.param, shows) as url:
+        # Tall, since no cell is drawn that is out of sight.
+        page = browser.new_page(viewport={"width": 1300, "height": 3000})
+        page.problems = []
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        run_all_cells(page, f"{url}/{place}/explorer.ipynb")
+        page.locator(".mlx").nth(1).wait_for(timeout=60_000)
+        yield page
+        page.close()
 
 
 def told(page, pattern, of=0, within=30):
@@ -137,26 +139,53 @@ def test_broken_on_purpose_the_picture_says_where_and_why(notebook):
     assert not dead.is_visible()
 
 
-def test_a_restart_is_noticed_and_leaves_nothing_running(notebook):
-    handle(notebook).focus()
-    notebook.keyboard.press("ArrowRight")
-    kernel = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
-    notebook.evaluate(f"() => {{ {kernel}.restart() }}")
-    notebook.locator(".mlx-notice").first.wait_for(timeout=30_000)
-    assert "The kernel has stopped" in notebook.locator(".mlx-notice").first.inner_text()
-    assert notebook.locator(".mlx-plane").first.is_visible()
-    until(notebook, f"{kernel}.status == 'idle' && {kernel}.connectionStatus == 'connected'", 60)
-    notebook.wait_for_timeout(500)
-    names = notebook.evaluate(
+def threads(page):
+    """The names of the kernel's threads, as it says itself."""
+    return page.evaluate(
         f"""async () => {{
             const code = "import threading; print([t.name for t in threading.enumerate()])";
-            const future = {kernel}.requestExecute({{code}});
+            const future = {KERNEL}.requestExecute({{code}});
             let said = "";
             future.onIOPub = message => {{ said += message.content.text ?? "" }};
             await future.done;
             return said;
         }}"""
     )
+
+
+def test_an_interrupt_ends_the_run_and_the_next_move_begins_another(notebook):
+    # In one go: the run that the move begins takes but a second.
+    handle(notebook).focus()
+    notebook.keyboard.press("ArrowRight")
+    notebook.evaluate(
+        f"""async () => {{
+            const step = () => Number(/step ([\\d,]+)/.exec(document.querySelector("{NOW}").innerText)[1].replace(",", ""));
+            const end = performance.now() + 20_000;
+            while (!(step() < 1500) && performance.now() < end) await new Promise(requestAnimationFrame);
+            await {KERNEL}.interrupt();
+        }}"""
+    )
+    notice = notebook.locator(".mlx-notice").first
+    notice.wait_for(timeout=10_000)
+    assert notice.inner_text() == "Interrupted. Move a slider to train again."
+    assert "explorer" not in threads(notebook)
+    assert "step 2,500" not in notebook.locator(NOW).first.inner_text()
+    notebook.keyboard.press("ArrowRight")
+    told(notebook, "right after 2500")
+    until(notebook, f"document.querySelector('{NOW}').innerText.includes('step 2,500')", 20)
+    assert not notice.is_visible()
+
+
+def test_a_restart_is_noticed_and_leaves_nothing_running(notebook):
+    handle(notebook).focus()
+    notebook.keyboard.press("ArrowRight")
+    notebook.evaluate(f"() => {{ {KERNEL}.restart() }}")
+    notebook.locator(".mlx-notice").first.wait_for(timeout=30_000)
+    assert "The kernel has stopped" in notebook.locator(".mlx-notice").first.inner_text()
+    assert notebook.locator(".mlx-plane").first.is_visible()
+    until(notebook, f"{KERNEL}.status == 'idle' && {KERNEL}.connectionStatus == 'connected'", 60)
+    notebook.wait_for_timeout(500)
+    names = threads(notebook)
     assert "MainThread" in names
     assert "explorer" not in names
     assert notebook.problems == []

@@ -1,5 +1,6 @@
 """Notebooks as files, and a lesson in a real JupyterLab: run, and moved by its slider."""
 
+import contextlib
 import json
 import os
 import re
@@ -31,22 +32,19 @@ def test_cell_ids_are_unique_over_the_book():
     assert len(ids) == len(set(ids))
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    """A JupyterLab server on the lessons, in a copy, so that running them changes no file here."""
-    folder = tmp_path_factory.mktemp("lessons")
-    for path in NOTEBOOKS:
-        (folder / path.parent.name).mkdir(exist_ok=True)
-        (folder / path.parent.name / path.name).write_bytes(path.read_bytes())
+@contextlib.contextmanager
+def jupyter(folder, program="jupyterlab", shows="LabApp"):
+    """The address of a server on a folder."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     options = [f"--port={port}", "--no-browser", "--allow-root", "--IdentityProvider.token=test"]
-    options += [f"--ServerApp.root_dir={folder}", "--LabApp.news_url=", "--expose-app-in-browser"]
+    options += [f"--ServerApp.root_dir={folder}", "--LabApp.news_url="]
+    options += [f"--{shows}.expose_app_in_browser=True"]
     # Not this process's backend of matplotlib: the kernel's own shows figures in the page.
     env = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-    log = (folder / "lab.log").open("w")
-    server = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], stdout=log, stderr=log, env=env)
+    log = (folder / "server.log").open("w")
+    server = subprocess.Popen([sys.executable, "-m", program, *options], stdout=log, stderr=log, env=env)
     url = f"http://127.0.0.1:{port}"
     for _ in range(120):
         try:
@@ -57,6 +55,17 @@ def lab(tmp_path_factory):
     yield url
     server.terminate()
     server.wait(20)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """JupyterLab on the lessons, in a copy, so that running them changes no file here."""
+    folder = tmp_path_factory.mktemp("lessons")
+    for path in NOTEBOOKS:
+        (folder / path.parent.name).mkdir(exist_ok=True)
+        (folder / path.parent.name / path.name).write_bytes(path.read_bytes())
+    with jupyter(folder) as url:
+        yield url
 
 
 def until(page, expression, seconds):
@@ -74,7 +83,7 @@ NOTEBOOK = "window.jupyterapp.shell.currentWidget.content"
 
 
 def run_all_cells(page, url):
-    """Open a notebook in JupyterLab and run it to its end."""
+    """Open a notebook in JupyterLab or Notebook 7 and run it to its end."""
     page.goto(f"{url}?token=test&reset")
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
     session = "window.jupyterapp.shell.currentWidget?.sessionContext"

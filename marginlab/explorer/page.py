@@ -112,7 +112,7 @@ def files():
 
 def _script():
     """The modules of a page as one script that a file:// page may load; of three it makes a worker."""
-    modules = bundle("engine", "kernels", "worker", "pad", "view", "page")
+    modules = bundle("engine", "kernels", "worker", "pad", "svg", "view", "page")
     return f'(() => {{\n"use strict";\nconst here = document.currentScript.src;\n{modules}\n}})();\n'
 
 

@@ -12,6 +12,7 @@
 
 import { margins, psi, target, unit } from "./engine.js";
 import { createPad } from "./pad.js";
+import { createSvg } from "./svg.js";
 
 // Of each head its sliders. JSON, so that Python reads this very table; `training.DEFAULTS` has the defaults.
 export const HEADS = {
@@ -94,11 +95,12 @@ function linear(frame) {
     k % 3 < 2 ? frame.directions[floor(k / 3) * 2 + k % 3] : 0);
 }
 
-/** Where each class is the answer, within the square of half side r: a convex polygon [[x, y], …] a class. */
+/** Where each class is the answer, within the disc of radius r: a convex polygon [[x, y], …] a class. */
 export function regions(rows, r) {
   const count = rows.length / 3;
+  const disc = Array.from({length: 90}, (_, k) => [r * cos(k / 90 * TURN), r * sin(k / 90 * TURN)]);
   return Array.from({length: count}, (_, i) => {
-    let polygon = [[-r, -r], [r, -r], [r, r], [-r, r]];
+    let polygon = disc;
     for (let j = 0; j < count && polygon.length; j++) {
       if (i === j) continue;
       const side = ([x, y]) => (rows[3 * i] - rows[3 * j]) * x + (rows[3 * i + 1] - rows[3 * j + 1]) * y
@@ -191,16 +193,11 @@ function cross(ctx, x, y, colour, r = 5) {
   line(ctx, [[x - r, y + r], [x + r, y - r]], colour, 2);
 }
 
-/** Thin slanting lines, for what must not rest on colour alone. */
-function hatch(ctx, colour) {
-  const tile = new OffscreenCanvas(16, 16), pen = tile.getContext("2d");
-  [pen.strokeStyle, pen.lineWidth] = [colour, 1.6];
-  for (const k of [-16, -8, 0, 8, 16]) {
-    pen.beginPath(); pen.moveTo(k - 2, 18); pen.lineTo(k + 18, -2); pen.stroke();
-  }
-  const pattern = ctx.createPattern(tile, "repeat");
-  pattern.setTransform(new DOMMatrix().scale(0.5));
-  return pattern;
+/** Strokes the path as a hatching: for what must not rest on colour alone. Nothing is clipped, which is slow in software. */
+function hatch(ctx, scene) {
+  [ctx.strokeStyle, ctx.lineWidth, ctx.lineCap, ctx.globalAlpha] = [scene.ink, 0.8, "butt", scene.dark ? 0.36 : 0.3];
+  ctx.stroke();
+  ctx.globalAlpha = 1;
 }
 
 /** One path a class, with what `add` puts into it for each of its points. */
@@ -239,16 +236,7 @@ export function drawPlane(ctx, size, scene) {
   const at = (r, turn) => [middle + r * cos(turn), middle - r * sin(turn)];
   const turns = Array.from({length: count}, (_, j) => atan2(directions[2 * j + 1], directions[2 * j]));
   const known = turns.every(isFinite);
-  const round_ = (r, from = 0, to = TURN) => {
-    ctx.beginPath();
-    if (to - from < TURN - 1e-6) ctx.moveTo(middle, middle);
-    ctx.arc(middle, middle, r, -from, -to, true);
-    ctx.closePath();
-  };
 
-  ctx.save();
-  round_(disc);
-  ctx.clip();
   const sectors = settings.head !== "softmax" || (frame.linear && !circle);
   if (known && sectors) {
     ctx.globalAlpha = scene.dark ? 0.2 : 0.13;
@@ -260,12 +248,18 @@ export function drawPlane(ctx, size, scene) {
     });
     ctx.globalAlpha = 1;
     if (settings.head !== "softmax") {
-      ctx.fillStyle = hatch(ctx, scene.dark ? "#ffffff45" : "#2b2d3345");
-      for (const [from, to] of bands(directions, settings)) { round_(disc, from, to); ctx.fill(); }
+      ctx.beginPath();
+      for (const [from, to] of bands(directions, settings)) {
+        for (let r = disc - 4; r > 0; r -= 5) {
+          ctx.moveTo(...at(r, from));
+          ctx.arc(middle, middle, r, -from, -to, true);
+        }
+      }
+      hatch(ctx, scene);
     }
   }
-  ctx.restore();
-  round_(disc);
+  ctx.beginPath();
+  ctx.arc(middle, middle, disc, 0, TURN);
   [ctx.strokeStyle, ctx.lineWidth] = [faint, 1];
   ctx.stroke();
 
@@ -290,7 +284,7 @@ export function drawPlane(ctx, size, scene) {
       row.forEach((value, k) => ctx.lineTo(...at(disc + (rim - 4 - disc) * sqrt(value / top), (k + 0.5) / bins * TURN)));
       ctx.closePath();
       ctx.moveTo(middle + disc, middle);
-      ctx.arc(middle, middle, disc, 0, TURN, true);
+      ctx.arc(middle, middle, disc, 0, -TURN, true);
       ctx.fillStyle = colours[j];
       ctx.globalAlpha = 0.75;
       ctx.fill("evenodd");
@@ -428,8 +422,9 @@ export function drawPsi(ctx, width, height, scene) {
     x: [0, PI], y: [bottom, 1], xticks: DEGREES, yticks: ticks(min(-1, psi(PI, cured)), 1),
   });
   if (past < PI - 1e-9) {
-    ctx.fillStyle = hatch(ctx, scene.dark ? "#ffffff30" : "#2b2d3326");
-    ctx.fillRect(X(past), PAD.top, X(PI) - X(past), height - PAD.top - PAD.bottom);
+    ctx.beginPath();
+    for (let x = X(PI); x > X(past); x -= 5) { ctx.moveTo(x, PAD.top); ctx.lineTo(x, height - PAD.bottom); }
+    hatch(ctx, scene);
     line(ctx, [[X(past), PAD.top], [X(past), height - PAD.bottom]], scene.soft, 1);
   }
   line(ctx, SAMPLES.map(t => [X(t), Y(cos(t))]), scene.soft, 1.2, [2, 3]);
@@ -560,18 +555,18 @@ const HTML = `
       <canvas class="mlx-plane" tabindex="0"></canvas>
       <div class="mlx-died" role="alert" hidden></div>
     </div>
-    <div class="mlx-bar" role="group" aria-label="time">
+    <div class="mlx-bar">
       <button data-do="play" aria-label="play">▶</button>
       <button data-do="back" aria-label="one frame back">‹</button>
       <button data-do="on" aria-label="one frame on">›</button>
       <input type="range" min="0" max="0" step="any" value="0" aria-label="moment of the training">
+      <button data-do="draw">draw a digit</button>
     </div>
     <p class="mlx-key mlx-what"></p>
     <div class="mlx-point">
       <canvas width="14" height="14" aria-hidden="true"></canvas>
       <div><p class="mlx-which" aria-live="polite"></p><div class="mlx-logits" aria-hidden="true"></div></div>
     </div>
-    <button data-do="draw" >draw a digit of your own</button>
     <div class="mlx-pad" hidden>
       <canvas role="img" aria-label="Pad: draw a digit here, with mouse or finger"></canvas>
       <div><p class="mlx-own" aria-live="polite"></p>
@@ -581,7 +576,7 @@ const HTML = `
   <div class="mlx-side">
     <figure><h4>Learning</h4>
       <p class="mlx-key"></p><canvas class="mlx-chart"></canvas></figure>
-    <figure><h4>ψ(θ): what the true class scores, by the angle θ to it</h4>
+    <figure><h4>ψ(θ): what the true class scores, at angle θ</h4>
       <p class="mlx-key"></p><canvas class="mlx-chart"></canvas></figure>
     <figure><h4>The pull towards the true class, by θ</h4>
       <p class="mlx-key"></p><canvas class="mlx-chart"></canvas></figure>
@@ -589,12 +584,14 @@ const HTML = `
       <button data-do="circle" aria-pressed="false">on the circle</button>
       <button data-do="code">copy as code</button>
       <button data-do="png">save PNG</button>
+      <button data-do="svg">save SVG</button>
     </div>
   </div>
 </div>
 <p class="mlx-say" aria-live="polite"></p>`;
 
 const HINT = "Point at a dot, or focus on the picture and use the arrow keys, to see its digit.";
+const SHEET = [980, 620];  // of a saved picture, in px
 const degrees = t => `${(t * 180 / PI).toFixed(1)}°`;
 const number = v => isFinite(v) ? (abs(v) < 10 ? v.toFixed(abs(v) < 1 ? 3 : 2) : v.toFixed(1)) : "NaN";
 const finite = frame => isFinite(frame.embeddings[0]) && isFinite(frame.directions[0]);
@@ -872,13 +869,16 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
         $(".mlx-say pre").textContent = text;
       }
     },
-    png() {
-      const link = document.createElement("a");
-      link.download = `${settings.head}-step-${now()?.step ?? 0}.png`;
-      link.href = poster().toDataURL("image/png");
-      link.click();
+    png: () => save("png", poster().toDataURL("image/png")),
+    svg() {
+      const address = URL.createObjectURL(new Blob([posterSvg()], {type: "image/svg+xml"}));
+      save("svg", address);
+      setTimeout(() => URL.revokeObjectURL(address), 60_000);  // by then the browser has it
     },
   };
+  function save(kind, href) {
+    Object.assign(document.createElement("a"), {download: `${settings.head}-step-${now().step}.${kind}`, href}).click();
+  }
   function said(button, text) {
     const label = button.textContent;
     button.textContent = text;
@@ -896,16 +896,19 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
     need();
   });
 
-  /** All of it in one canvas, for a file. */
-  function poster() {
-    const canvas = Object.assign(document.createElement("canvas"), {width: 1960, height: 1240}), ctx = canvas.getContext("2d");
+  /** The run in words. */
+  function caption() {
+    const numbers = heads[settings.head].map(({name}) => `${name} ${settings[name]}`);
+    return [TITLES[settings.head], ...numbers, settings.naive && NAIVE[settings.naive]].filter(Boolean).join(" · ");
+  }
+
+  /** All of it on one sheet, for a file. */
+  function print(ctx) {
     const it = {...scene(), focus: null};
-    ctx.scale(2, 2);
     ctx.fillStyle = it.paper;
-    ctx.fillRect(0, 0, 980, 620);
-    const m = heads[settings.head].map(({name}) => `${name} ${settings[name]}`);
-    const title = [TITLES[settings.head], ...m, settings.naive ? NAIVE[settings.naive] : null, $(".mlx-now").textContent];
-    words(ctx, title.filter(Boolean).join(" · "), 20, 28, {fill: it.ink, size: 17, weight: 600});
+    ctx.fillRect(0, 0, ...SHEET);
+    words(ctx, caption(), 20, 24, {fill: it.ink, size: 17, weight: 600});
+    words(ctx, $(".mlx-now").textContent, 20, 48, {fill: it.soft, size: 14});
     const put = (x, y, name, paint, ...size) => {
       ctx.save();
       ctx.translate(x, y);
@@ -913,9 +916,20 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
       paint(ctx, ...size, it);
       ctx.restore();
     };
-    put(10, 52, "", drawPlane, 556);
+    put(14, 64, "", drawPlane, 548);
     box.querySelectorAll("h4").forEach((h, k) => put(590, 78 + 186 * k, h.textContent, [drawProgress, drawPsi, drawPull][k], 376, 150));
+  }
+  function poster() {
+    const [width, height] = SHEET.map(side => 2 * side);
+    const canvas = Object.assign(document.createElement("canvas"), {width, height}), ctx = canvas.getContext("2d");
+    ctx.scale(2, 2);
+    print(ctx);
     return canvas;
+  }
+  function posterSvg() {
+    const ctx = createSvg(...SHEET);
+    print(ctx);
+    return ctx.end(`${caption()} · ${$(".mlx-now").textContent}`);
   }
 
   // Points: by mouse and finger the nearest one, by keys one after the other.
@@ -1000,7 +1014,6 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
       style.remove();
     },
     seek,
-    poster,
     get frames() { return frames; },
   };
 }

@@ -92,7 +92,7 @@ def _check(head, seed):
 @functools.cache
 def esm():
     """The one module that a notebook loads."""
-    return page.bundle("engine", "pad", "view", "widget") + "export default widget;\n"
+    return page.bundle("engine", "pad", "svg", "view", "widget") + "export default widget;\n"
 
 
 class _WatchedTrainer(Trainer):
