@@ -1,4 +1,4 @@
-"""The explorer in a real JupyterLab and Notebook 7 with a real kernel: moved, hurried, interrupted, restarted, broken."""
+"""The explorer in a real JupyterLab and Notebook 7, with a real kernel: moved, hurried, stopped, broken."""
 
 import json
 import re
@@ -6,6 +6,7 @@ import time
 
 import nbformat
 import pytest
+from test_explorer_page import RING, draw
 from test_lessons import NOTEBOOK, jupyter, run_all_cells, until
 
 CELLS = [
@@ -139,6 +140,13 @@ def test_broken_on_purpose_the_picture_says_where_and_why(notebook):
     assert not dead.is_visible()
 
 
+def test_a_drawn_digit_is_embedded_by_the_kernel(notebook):
+    notebook.get_by_role("button", name="draw a digit").first.click()
+    draw(notebook, RING)
+    until(notebook, "document.querySelector('.mlx-own').innerText.startsWith('Read as 0. θ')", 20)
+    notebook.get_by_role("button", name="close").click()
+
+
 def threads(page):
     """The names of the kernel's threads, as it says itself."""
     return page.evaluate(
@@ -159,7 +167,8 @@ def test_an_interrupt_ends_the_run_and_the_next_move_begins_another(notebook):
     notebook.keyboard.press("ArrowRight")
     notebook.evaluate(
         f"""async () => {{
-            const step = () => Number(/step ([\\d,]+)/.exec(document.querySelector("{NOW}").innerText)[1].replace(",", ""));
+            const words = () => document.querySelector("{NOW}").innerText.replace(",", "");
+            const step = () => Number(/step (\\d+)/.exec(words())[1]);
             const end = performance.now() + 20_000;
             while (!(step() < 1500) && performance.now() < end) await new Promise(requestAnimationFrame);
             await {KERNEL}.interrupt();

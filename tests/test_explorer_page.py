@@ -202,8 +202,15 @@ def test_nothing_stands_in_the_way_of_who_cannot_see_it(open_page, site, theme, 
         assert [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in found] == []
 
 
-def draw(page, points, touch):
-    """A stroke through points of the page, by mouse or by finger."""
+RING = [(0.5 + 0.25 * math.cos(k / 4), 0.5 + 0.35 * math.sin(k / 4)) for k in range(26)]
+
+
+def draw(page, points, touch=False):
+    """A stroke on the page's first pad, through points in shares of its side, by mouse or by finger."""
+    pad = page.locator(".mlx-pad canvas").first
+    pad.scroll_into_view_if_needed()
+    box = pad.bounding_box()
+    points = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in points]
     if touch:
         fingers = page.context.new_cdp_session(page)
         for k, (x, y) in enumerate(points):
@@ -222,19 +229,11 @@ def draw(page, points, touch):
 def test_a_digit_of_ones_own_is_read_rightly(open_page, site, touch):
     page = open_page(site / "one.html", has_touch=touch)
     page.get_by_role("button", name="draw a digit").click()
-    pad = page.locator(".mlx-pad canvas")
-    pad.scroll_into_view_if_needed()
-    box = pad.bounding_box()
-
-    def place(x, y):
-        return box["x"] + box["width"] * x, box["y"] + box["height"] * y
-
-    ring = [place(0.5 + 0.25 * math.cos(k / 4), 0.5 + 0.35 * math.sin(k / 4)) for k in range(26)]
-    draw(page, ring, touch)
+    draw(page, RING, touch)
     trained(page)  # without a run there is no network to read it
     page.wait_for_function("document.querySelector('.mlx-own').innerText.startsWith('Read as 0. θ')")
     page.get_by_role("button", name="clear").click()
-    draw(page, [place(0.5, 0.2 + 0.12 * k) for k in range(6)], touch)
+    draw(page, [(0.5, 0.2 + 0.12 * k) for k in range(6)], touch)
     page.wait_for_function("document.querySelector('.mlx-own').innerText.startsWith('Read as 1. θ')")
 
 
