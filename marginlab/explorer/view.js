@@ -954,7 +954,6 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
     if (event.key === "Escape") look(null);
     if (!by || !places.length) return;
     event.preventDefault();
-    event.stopPropagation();  // a notebook would go to another cell
     const turn = i => atan2(plane.clientHeight / 2 - places[2 * i + 1], places[2 * i] - plane.clientWidth / 2);
     const sideways = event.key === "ArrowLeft" || event.key === "ArrowRight";
     // Sideways to the next along the circle, up and down from digit to digit.

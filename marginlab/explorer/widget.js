@@ -50,7 +50,13 @@ export function render({ model, el }) {
   model.on("msg:custom", heard);
   model.on("comm_live_update", lost);
   whole();
+  // A notebook goes from cell to cell by the arrow keys, and Notebook 7 hears them before a slider does.
+  const keep = ({target, key}) => {
+    if (el.parentElement?.contains(target)) target.toggleAttribute("data-lm-suppress-shortcuts", key.startsWith("Arrow"));
+  };
+  addEventListener("keydown", keep, true);
   return () => {
+    removeEventListener("keydown", keep, true);
     model.off("change:run", whole);
     model.off("msg:custom", heard);
     model.off("comm_live_update", lost);
