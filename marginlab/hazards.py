@@ -193,8 +193,8 @@ ANGLES = np.geomspace(1e-6, 2.5, 101)  # of plots of gradients
 def pairs(theta):
     """x and w of length 1 in float32, theta ``(n,)`` apart.
 
-    How naive forms round depends on where w stands. At 5.84 rad they are at their worst: where their
-    gradient is off by 9 % here, at θ = 1e-3, it is off by 2 % at most directions.
+    How naive forms round depends on where w stands. At 5.84 rad they are near their worst: at θ = 1e-3
+    their gradient is off by about a tenth here, and by less at most directions.
     """
     theta = np.asarray(theta, "float64")
     x = np.stack([np.cos(5.84 + theta), np.sin(5.84 + theta)], axis=-1)
@@ -1143,7 +1143,7 @@ class sine_from_the_cosine:
     why = (
         "d√(1 - c²)/dc = -c/√(1 - c²), infinite at c = 1. Before that it is merely wrong: near 1 float32 "
         "counts in steps of 6e-8, so that at θ = 1e-3 few digits are left in 1 - c² and the gradient is off "
-        "by up to 9 %; at 1e-6 it is NaN."
+        "by up to a tenth or more; at 1e-6 it is NaN."
     )
     cure = (
         "Measure the sine as the length of x̂ - c ŵ, by subtracting vectors and not squares: `geometry.sine`."
@@ -1185,7 +1185,7 @@ class clip_before_acos:
     why = (
         "A clipped value has no gradient. c is above 1 - 1e-5 for all θ below 4.5e-3, and there training "
         "stops: at θ = 1e-3 the error of the gradient is 100 %. Clipping at 1e-7 only moves the place, "
-        "and leaves the error of up to 9 % that rounding makes there."
+        "and leaves the error of a tenth or more that rounding makes there."
     )
     cure = (
         "Nothing needs clipping if acos is not called. `heads.ArcFace` has the right gradient at every angle."

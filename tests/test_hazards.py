@@ -121,7 +121,7 @@ def test_fails_can_fail(hazard, results):
 
 
 def worst_error(guard):
-    """Largest error of the naive ArcFace gradient at θ = 1e-3, over 500 directions, in per cent."""
+    """Largest relative error of the naive ArcFace gradient at θ = 1e-3, over 500 directions."""
     turn = np.linspace(0, 2 * np.pi, 500)
     x, w = (tf.constant(np.stack([np.cos(t), np.sin(t)], axis=-1), "float32") for t in (turn + 1e-3, turn))
 
@@ -132,7 +132,7 @@ def worst_error(guard):
         return 64 * tf.cos(tf.acos(tf.clip_by_value(c, -1 + guard, 1 - guard)) + 0.5)
 
     errors = np.abs(hazards.slopes(logit, x) / (64 * math.sin(0.501)) - 1)
-    return f"{100 * errors.max():.0f} %"
+    return errors.max()
 
 
 def below_one(spacing):
@@ -199,12 +199,10 @@ FIGURES = {
     "acos-at-one": {"3.5e-4": lambda: f"{math.acos(1 - float32.epsneg):.1e}".replace("-0", "-")},
     "sine-from-the-cosine": {
         "6e-8": lambda: f"{float32.epsneg:.0e}".replace("-0", "-"),
-        "9 %": lambda: worst_error(None),
     },
     "clip-before-acos": {
         "4.5e-3": lambda: f"{math.acos(1 - 1e-5):.1e}".replace("-0", "-"),
-        "100 %": lambda: worst_error(1e-5),
-        "9 %": lambda: worst_error(1e-7),
+        "100 %": lambda: f"{100 * worst_error(1e-5):.0f} %",
     },
     "turned-back-past-pi": {"151°": lambda: f"{math.degrees(math.pi - 0.5):.0f}°"},
     "jump-of-the-fallback": {
@@ -282,12 +280,21 @@ def test_1e_minus_5_rounds_away_in_half_precision():
             assert tf.cast(1 - epsilon, dtype) == 1
 
 
-def test_most_directions_are_off_by_2_per_cent():
-    """As `pairs` says of its own, which is off by 9."""
+@pytest.mark.parametrize("guard", [None, 1e-7], ids=["root", "narrow clip"])
+def test_rounding_leaves_an_error_of_a_tenth_or_more(guard):
+    """How much depends on how a processor rounds: 9 % on one, 23 % on another."""
+    assert 0.05 < worst_error(guard) < 0.4
+
+
+def test_the_pairs_stand_where_rounding_is_at_its_worst():
     turn = np.linspace(0, 2 * np.pi, 500)
     x, w = (tf.constant(np.stack([np.cos(t), np.sin(t)], axis=-1), "float32") for t in (turn + 1e-3, turn))
-    sizes = hazards.slopes(lambda x: tf.acos(tf.reduce_sum(tf.math.l2_normalize(x, 1) * w, axis=1)), x)
-    assert round(100 * np.median(np.abs(sizes - 1))) == 2
+
+    def errors(x, w):
+        sizes = hazards.slopes(lambda x: tf.acos(tf.reduce_sum(tf.math.l2_normalize(x, 1) * w, axis=1)), x)
+        return np.abs(sizes - 1)
+
+    assert errors(*hazards.pairs([1e-3])) > np.median(errors(x, w))
 
 
 def test_the_jumps_are_as_large_as_stated():
