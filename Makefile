@@ -36,7 +36,7 @@ _build/.code: $(CODE)
 	@mkdir -p _build && touch $@
 
 html: $(VENV)/.book _build/.code
-	@echo "Building the book: trains every model in it. About 6 minutes the first time, then half a minute ..."
+	@echo "Building the book: trains every model in it. About 8 minutes the first time, then half a minute ..."
 	@$(VENV)/bin/jupyter-book build . -W -n --keep-going
 	@echo "The book is in _build/html/index.html"
 
@@ -45,7 +45,7 @@ book: html
 	@$(PY) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 pdf: $(VENV)/.test,book _build/.code
-	@echo "Building the book as one page: about 6 minutes, or half a minute after 'make html' ..."
+	@echo "Building the book as one page: about 8 minutes, or half a minute after 'make html' ..."
 	@$(PY) tests/browser.py
 	@$(VENV)/bin/jupyter-book build . --builder singlehtml -W -n --keep-going
 	@$(PY) book/pdf.py _build/singlehtml _build/marginlab.pdf

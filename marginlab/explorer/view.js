@@ -576,7 +576,7 @@ const HTML = `
   <div class="mlx-side">
     <figure><h4>Learning</h4>
       <p class="mlx-key"></p><canvas class="mlx-chart"></canvas></figure>
-    <figure><h4>ψ(θ): what the true class scores, at angle θ</h4>
+    <figure><h4>ψ(θ): what the true class scores</h4>
       <p class="mlx-key"></p><canvas class="mlx-chart"></canvas></figure>
     <figure><h4>The pull towards the true class, by θ</h4>
       <p class="mlx-key"></p><canvas class="mlx-chart"></canvas></figure>
