@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+from test_explorer_page import draw
 
 import marginlab
 from marginlab import budget, explore, reference
@@ -556,17 +557,6 @@ def test_a_digit_by_mouse_and_by_keys(view, explorer):
     assert which.inner_text().startswith(f"A {labels[i]}, read as ")
 
 
-def draw(page, *strokes):
-    """Strokes by mouse on the pad; points are shares of its side."""
-    box = page.locator(".mlx-pad canvas").bounding_box()
-    for start, *rest in strokes:
-        for k, (x, y) in enumerate([start, *rest]):
-            page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
-            if k == 0:
-                page.mouse.down()
-        page.mouse.up()
-
-
 CORNER = [(0.05, 0.05), (0.05, 0.35)], [(0.2, 0.05), (0.2, 0.35)]  # small, and in a corner
 
 
@@ -580,7 +570,8 @@ def test_a_drawing_is_given_as_mnist_has_its_digits(view):
             createPad(canvas, image => images.push(image && [...image]));
         }"""
     )
-    draw(view, *CORNER)
+    for stroke in CORNER:
+        draw(view, stroke)
     view.wait_for_timeout(100)
     image = np.array(view.evaluate("images.at(-1)")).reshape(28, 28)
     rows, columns = np.nonzero(image.sum(1))[0], np.nonzero(image.sum(0))[0]
@@ -607,7 +598,8 @@ def test_a_digit_of_ones_own_lands_in_the_plane(page, view):
     assert says.inner_text().startswith("Draw a digit in the square")
     page.wait_for_function("document.querySelector('.mlx input').value == 19")
     before = page.locator(".mlx-plane").screenshot()
-    draw(page, *CORNER)
+    for stroke in CORNER:
+        draw(page, stroke)
     page.wait_for_function("asked.length > 1")
     assert set(page.evaluate("asked")) == {784}
     assert says.inner_text() == "Waiting for the network …"
