@@ -628,6 +628,43 @@ def test_a_digit_of_ones_own_lands_in_the_plane(page, view):
     assert page.evaluate("document.activeElement.innerText") == "draw a digit"
 
 
+def test_no_picture_draws_more_than_one_chart(view):
+    view.wait_for_function("document.querySelector('.mlx input').value == 19")
+    view.wait_for_timeout(300)
+    view.evaluate(
+        """() => {
+            window.drawn = [];
+            const charts = [...document.querySelectorAll(".mlx-chart")];
+            const clear = CanvasRenderingContext2D.prototype.clearRect;
+            CanvasRenderingContext2D.prototype.clearRect = function (...args) {
+                drawn.push([document.timeline.currentTime, charts.indexOf(this.canvas)]);
+                return clear.apply(this, args);
+            };
+            view.seek(3);
+        }"""
+    )
+    view.wait_for_function("drawn.length >= 4")
+    view.wait_for_timeout(200)  # and no more comes
+    drawn = view.evaluate("drawn")
+    assert sorted(which for _, which in drawn) == [-1, 0, 1, 2]  # all of them, the plane being -1
+    times = [time for time, which in drawn if which >= 0]
+    assert len(set(times)) == 3
+
+
+def test_the_dotted_lines_say_what_is_annealed(view):
+    key = view.locator("figure .mlx-key").first
+    for head, text in {"normface": "lengths", "arcface": "margin"}.items():
+        view.evaluate(
+            """head => {
+                view.reset({...settings, head, steps: 2500, anneal: [0.2, 0.7]});
+                frames.forEach(view.push);
+            }""",
+            head,
+        )
+        view.wait_for_timeout(300)
+        assert text in key.inner_text()
+
+
 def test_the_circle_is_another_picture(view):
     before = view.locator(".mlx-plane").screenshot()
     view.get_by_role("button", name="on the circle").click()

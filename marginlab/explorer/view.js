@@ -470,6 +470,44 @@ export function drawPull(ctx, width, height, scene) {
   rug(ctx, X, height, scene, low);
 }
 
+// ---------------------------------------------------------------- what is said beside a drawing, as HTML
+
+const entry = (colour, text, dash = "solid") => `<span><i style="color:${colour};border-top-style:${dash}"></i>${text}</span>`;
+
+function keyOfProgress({settings}) {
+  if (!settings.steps || !settings.anneal) return "";
+  return settings.head === "normface" ? "Between the dotted lines the lengths ‖x‖ give way to the scale."
+    : "The margin comes in between the dotted lines, and brings loss with it.";
+}
+
+function keyOfPsi({settings, thetas, lines}) {
+  if (settings.head === "softmax") return "Softmax: cos θ, times the lengths ‖w‖ and ‖x‖, plus a bias.";
+  const past = turningPoint(settings), beyond = thetas.filter(t => t > past).length;
+  return entry(lines[0], "ψ") + (settings.naive ? entry(lines[1], NAIVE[settings.naive], "dashed") : "")
+    + entry("var(--soft)", "cos θ", "dotted")
+    + (past < PI - 1e-9 ? `<span>hatched: past π, with ${grouped(beyond)} of ${grouped(thetas.length)} digits</span>` : "");
+}
+
+/** Of a naive form also how many of the shown points are where it hurts. */
+function keyOfPull({settings, thetas, lines}) {
+  if (!settings.naive) return entry(lines[0], "−ψ′(θ)");
+  const naive = Array.from(thetas, t => pull(t, settings));
+  const lost = naive.filter((p, i) => !(abs(p) > 0 && abs(p) < Infinity) && pull(thetas[i], {...settings, naive: null}) > 1e-3);
+  return entry(lines[0], "cured") + entry(lines[1], "naive", "dashed")
+    + `<span>${grouped(lost.length)} digits without a pull, ${grouped(naive.filter(p => p < -1e-3).length)} pushed away</span>`;
+}
+
+function what({settings, labels, circle, frame}) {
+  const shaded = frame.linear ? "Shaded: where each digit is the answer, by length and bias of its class too." : "";
+  return (circle ? "The same digits on the circle; the hills say how many lie at each angle. "
+    : `${grouped(labels.length)} test digits, each where the network puts it; rays are class directions. `)
+    + (settings.head === "softmax" ? shaded
+      : "The nearest ray is the answer. Hatched: no-man’s-land, right but not by the margin.");
+}
+
+// One under the other, each with its words.
+const CHARTS = [[drawProgress, keyOfProgress], [drawPsi, keyOfPsi], [drawPull, keyOfPull]];
+
 // ---------------------------------------------------------------- looks
 
 // `plots.PALETTE`; and for dark pages colours of the same hues, found by the same search on a dark ground.
@@ -594,6 +632,10 @@ const HINT = "Point at a dot, or focus on the picture and use the arrow keys, to
 const SHEET = [980, 620];  // of a saved picture, in px
 const degrees = t => `${(t * 180 / PI).toFixed(1)}°`;
 const number = v => isFinite(v) ? (abs(v) < 10 ? v.toFixed(abs(v) < 1 ? 3 : 2) : v.toFixed(1)) : "NaN";
+/** Only what changes is written: the browser lays out anew for every writing. */
+const write = (element, html) => {
+  if (element.mlxWritten !== html) element.innerHTML = element.mlxWritten = html;
+};
 const finite = frame => isFinite(frame.embeddings[0]) && isFinite(frame.directions[0]);
 
 /** The moment between two frames: where points are on their way from one to the next. */
@@ -631,7 +673,7 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
 
   let frames = [], settings = {head: "arcface", margin: 0.3, scale: 30}, stale = true, ended = false;
   let position = 0, following = true, playing = false, circle = false, focus = null;
-  let places = new Float32Array(0), asked = 0, before = 0, settled = 0;
+  let places = new Float32Array(0), asked = 0, before = 0, rest = 0, settled = 0, turn = -1;
   let drawn = null, own = null;  // the digit that was drawn, and where the newest weights put it
 
   const last = () => frames.length - 1;
@@ -667,12 +709,21 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
     if (!frames.length || !plane.clientWidth) return;
     const it = scene(), [ctx, size] = fitted(plane);
     places = drawPlane(ctx, size, it);
-    drawProgress(...fitted(charts[0]), it);
-    drawPsi(...fitted(charts[1]), it);
-    drawPull(...fitted(charts[2]), it);
+    // All drawings at once can take a busy machine longer than a page may stand still. So the charts take turns.
+    let due = charts.length;
+    const next = () => {
+      turn = (turn + 1) % charts.length;
+      const [paint, key] = CHARTS[turn];
+      paint(...fitted(charts[turn]), it);
+      write(keys[turn], key(it));
+      if (--due) rest = requestAnimationFrame(next);
+    };
+    cancelAnimationFrame(rest);
+    next();
     const {step, loss, accuracy, died} = now();
     const right = isFinite(loss) ? `<b>${(100 * accuracy).toFixed(1)} %</b> of the test images right` : "<b>NaN</b>";
-    $(".mlx-now").innerHTML = `${right}${isFinite(loss) ? ` · loss ${number(loss)}` : ""} · step ${grouped(step)}`;
+    write($(".mlx-now"), `${right}${isFinite(loss) ? ` · loss ${number(loss)}` : ""} · step ${grouped(step)}`);
+    write($(".mlx-what"), what(it));
     scrub.max = last();
     scrub.value = position;
     scrub.setAttribute("aria-valuetext", `step ${step}, ${(100 * accuracy).toFixed(1)} % right`);
@@ -684,7 +735,6 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
       dead.firstChild.textContent = `NaN at step ${grouped(died.step)}${example}`;
       dead.lastChild.textContent = died.why;
     }
-    keysOf(it);
     clearTimeout(settled);
     settled = setTimeout(() => describe(it), 250);
     point(it);
@@ -705,29 +755,6 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
       text = answer < 0 ? "Read as nothing." : `Read as ${answer}. θ to its direction: ${degrees(theta)}.`;
     }
     if ($(".mlx-own").textContent !== text) $(".mlx-own").textContent = text;
-  }
-
-  /** The words under the headings: what lines mean, and how many of the shown points are where it hurts. */
-  function keysOf({thetas, lines}) {
-    const naive = settings.naive, past = turningPoint(settings);
-    keys[0].textContent = settings.steps && settings.anneal
-      ? "The margin comes in between the dotted lines, and brings loss with it." : "";
-    const entry = (colour, text, dash = "solid") => `<span><i style="color:${colour};border-top-style:${dash}"></i>${text}</span>`;
-    const beyond = thetas.filter(t => t > past).length;
-    const inside = past < PI - 1e-9 ? `hatched: past π, with ${grouped(beyond)} of ${grouped(labels.length)} digits` : "";
-    keys[1].innerHTML = entry(lines[0], "ψ") + (naive ? entry(lines[1], NAIVE[naive], "dashed") : "")
-      + entry("var(--soft)", "cos θ", "dotted") + `<span>${inside}</span>`;
-    if (settings.head === "softmax") keys[1].textContent = "Softmax: cos θ, times the lengths ‖w‖ and ‖x‖, plus a bias.";
-    const lost = naive ? thetas.filter(t => !(abs(pull(t, settings)) > 0 && abs(pull(t, settings)) < Infinity)
-      && pull(t, {...settings, naive: null}) > 1e-3).length : 0;
-    const away = naive ? thetas.filter(t => pull(t, settings) < -1e-3).length : 0;
-    keys[2].innerHTML = entry(lines[0], naive ? "cured" : "−ψ′(θ)") + (naive ? entry(lines[1], "naive", "dashed")
-      + `<span>${grouped(lost)} digits without a pull, ${grouped(away)} pushed away</span>` : "");
-    const rays = settings.head === "softmax"
-      ? (frames[0].linear ? "Shaded: where each digit is the answer, by length and bias of its class too." : "")
-      : "The nearest ray is the answer. Hatched: no-man’s-land, right but not by the margin.";
-    $(".mlx-what").textContent = (circle ? "The same digits on the circle; the hills say how many lie at each angle. "
-      : `${grouped(labels.length)} test digits, each where the network puts it; rays are class directions. `) + rays;
   }
 
   /** A canvas is an image to who does not see it as soon as there are words for it. */
@@ -917,7 +944,7 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
       ctx.restore();
     };
     put(14, 64, "", drawPlane, 548);
-    box.querySelectorAll("h4").forEach((h, k) => put(590, 78 + 186 * k, h.textContent, [drawProgress, drawPsi, drawPull][k], 376, 150));
+    box.querySelectorAll("h4").forEach((h, k) => put(590, 78 + 186 * k, h.textContent, CHARTS[k][0], 376, 150));
   }
   function poster() {
     const [width, height] = SHEET.map(side => 2 * side);
@@ -1008,6 +1035,7 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
       wished.removeEventListener("change", need);
       document.removeEventListener("marginlab-time", heard);
       cancelAnimationFrame(asked);
+      cancelAnimationFrame(rest);
       clearTimeout(settled);
       box.remove();
       style.remove();
