@@ -5,7 +5,7 @@ from marginlab import heads, load_mnist, MarginClassifier, Trainer, explore, bud
 
 import importlib
 
-from marginlab.budget import budget
+from marginlab.room import budget
 
 _HOMES = {
     "load_mnist": "data",

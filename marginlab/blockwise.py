@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from marginlab import geometry, heads
+from marginlab import _checks, geometry, heads
 
 
 def cross_entropy(head, embeddings, labels, *, label_smoothing=0.0, block_size=2048):
@@ -62,13 +62,31 @@ class BlockwiseCrossentropy(keras.losses.Loss):
 
     Args:
         label_smoothing, block_size: as in `cross_entropy`.
+        ignore_class: a label whose rows do not count, such as -1 of padding, or None.
         reduction, name, dtype: as in every Keras loss.
     """
 
-    def __init__(self, label_smoothing=0.0, block_size=2048, name="blockwise_crossentropy", **kwargs):
+    def __init__(
+        self,
+        label_smoothing=0.0,
+        block_size=2048,
+        ignore_class=None,
+        name="blockwise_crossentropy",
+        **kwargs,
+    ):
         _check(label_smoothing, block_size)
         super().__init__(name=name, **kwargs)
         self.label_smoothing, self.block_size = label_smoothing, block_size
+        self.ignore_class = ignore_class
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        if self.ignore_class is not None:
+            counts = ops.cast(ops.not_equal(y_true, self.ignore_class), self.dtype)
+            if self.reduction in ("mean", "sum_over_batch_size"):  # over those that count
+                counts = counts / ops.maximum(ops.mean(counts), keras.config.epsilon())
+            sample_weight = counts if sample_weight is None else counts * ops.cast(sample_weight, self.dtype)
+            y_true = ops.where(ops.equal(y_true, self.ignore_class), 0, y_true)
+        return super().__call__(y_true, y_pred, sample_weight)
 
     def examples(self, head, embeddings, labels):
         """The loss of each example ``(B,)``."""
@@ -87,14 +105,12 @@ class BlockwiseCrossentropy(keras.losses.Loss):
 
     def get_config(self):
         settings = {"label_smoothing": self.label_smoothing, "block_size": self.block_size}
-        return super().get_config() | settings
+        return super().get_config() | settings | {"ignore_class": self.ignore_class}
 
 
 def _check(label_smoothing, block_size):
-    heads.check_number("label_smoothing", label_smoothing, 0, 1, "a number in [0, 1]")
-    heads.check_number("block_size", block_size, 1, float("inf"), "a whole number of at least 1")
-    if block_size != int(block_size):
-        raise ValueError(f"block_size must be a whole number of at least 1, got {block_size!r}")
+    _checks.number("label_smoothing", label_smoothing, 0, 1, "a number in [0, 1]")
+    _checks.whole("block_size", block_size, 1)
 
 
 def _others(q, w, b, labels, **settings):
@@ -108,12 +124,32 @@ def _others(q, w, b, labels, **settings):
 
         def grad(*args, upstream=None):  # PyTorch passes it by name, after the inputs
             upstream = args[0] if upstream is None else upstream
-            found = _gradients(*inputs, others, upstream[0], upstream[1], **settings)
+            found = _first_only(lambda g: _gradients(*inputs, others, g[0], g[1], **settings), upstream)
             return *found, _no_gradient(labels)
 
         return ops.stack([others, total]), grad  # one output is all that PyTorch's way has room for
 
     return run(q, w, b, labels)
+
+
+def _first_only(gradients, upstream):
+    """gradients(upstream), which cannot be differentiated again.
+
+    Naive form: to leave it open. TensorFlow then ends in a LookupError about a while loop, and
+    PyTorch in a wrong number, for the inputs were stopped above. Cure: to say so.
+    """
+
+    @ops.custom_gradient
+    def run(upstream):
+        def refuse(*args, upstream=None):
+            raise NotImplementedError(
+                "the blockwise loss has first derivatives only: for a derivative of its gradient "
+                "(a penalty of the gradient, a Hessian) take the plain loss, head(embeddings, labels)"
+            )
+
+        return gradients(ops.stop_gradient(upstream)), refuse
+
+    return run(upstream)
 
 
 def _no_gradient(labels):

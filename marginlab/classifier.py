@@ -2,6 +2,9 @@
 
 import inspect
 import math
+import sys
+import types
+import warnings
 
 import keras
 import numpy as np
@@ -10,10 +13,18 @@ from keras import ops
 from marginlab import geometry
 from marginlab.blockwise import BlockwiseCrossentropy
 
+__all__ = ["MarginClassifier"]
+
+_NO_EMBEDDINGS = (
+    "y_pred has logits alone, and the margin needs the embeddings that made them. Call the model with "
+    "training=True; or with embeddings=True, where layers shall stay in inference mode (a frozen batch "
+    "norm). For the loss without a margin say compute_loss(…, training=False)"
+)
+
 
 @keras.saving.register_keras_serializable("marginlab")
 class MarginClassifier(keras.Model):
-    """Images to logits, trained with the head's margin and judged without it.
+    """Inputs to logits, trained with the head's margin and judged without it.
 
     `fit` puts the margin in at the labels, inside the loss and nowhere else.
     `predict`, `evaluate`, validation and every metric see the plain logits, so
@@ -22,38 +33,81 @@ class MarginClassifier(keras.Model):
     `jit_compile`, mixed precision, distribution, saving and loading.
 
     Args:
-        encoder: a Keras model or layer from inputs to embeddings ``(B, d)``.
+        encoder: a Keras model or layer from inputs, of any structure, to embeddings
+            ``(B, d)``. It gets the inputs as they come: what divides pixels by 255 is
+            a layer of it (`keras.layers.Rescaling`), as in `marginlab.encoders`.
         head: one of `marginlab.heads`.
 
     Call:
-        inputs to logits ``(B, C)``. uint8 inputs are pixels and are divided by
-        255; anything else goes to the encoder as it is.
+        inputs to logits ``(B, C)``. In training, or with ``embeddings=True``, to
+        ``{"logits": (B, C), "embeddings": (B, d)}``: what `compute_loss` needs for the
+        margin, and `compute_metrics` takes the logits from.
+
+    Labels are integers ``(B,)`` or ``(B, 1)`` in [0, C). A row whose `sample_weight` is 0, or
+    whose label is the loss's `ignore_class`, may have any other.
 
     Raises:
-        TypeError, ValueError: in training and evaluation, for labels that are
-            not integers ``(B,)`` in [0, C); a label out of range that only
-            compiled code sees makes that example's loss NaN.
+        TypeError, ValueError: in training and evaluation, for other labels; one that
+            only compiled code sees makes that example's loss NaN. From `compute_loss`,
+            for a training loss of logits without their embeddings.
+        RuntimeError: if another model (a `Sequential`, a `Distiller`) calls it in
+            training, whose own loss would have no margin.
     """
 
     def __init__(self, encoder, head, **kwargs):
         super().__init__(**kwargs)
         self.encoder = encoder
         self.head = head
-        self._training_embeddings = None
+        # Made under a RematScope, the encoder's layers are computed anew; a whole model cannot be, for its
+        # call has arguments that are no tensors.
+        self._remat_mode = head._remat_mode = None
+        if isinstance(encoder, keras.Model):
+            encoder._remat_mode = None
+        # Past Keras's tracking: what inputs were, and the model behind `embed`, which shares the encoder.
+        self._known = types.SimpleNamespace(inputs=None, trained=None, embedder=None)
 
-    def call(self, inputs, training=False):
-        embeddings = self._encode(inputs, training)
-        # The loss needs the embeddings and the labels together, and Keras hands
-        # them to different methods of the same step: see compute_loss.
-        self._training_embeddings = embeddings if training else None
-        return self.head(embeddings)
+    def __call__(self, inputs, *args, **kwargs):
+        self._known.inputs = _described(inputs)
+        if kwargs.get("training"):
+            self._known.trained = self._known.inputs
+        return super().__call__(inputs, *args, **kwargs)
 
-    def _encode(self, inputs, training=False):
-        if keras.backend.standardize_dtype(inputs.dtype) == "uint8":
-            inputs = ops.cast(inputs, self.compute_dtype) / 255.0
-        return self.encoder(inputs, training=training)
+    def build(self, input_shape):
+        """Make the weights of encoder and head, for inputs of this shape, or structure of shapes."""
+        known = keras.tree.flatten(self._known.inputs or getattr(self.encoder, "inputs", None) or [])
+        types_of = iter([keras.backend.standardize_dtype(i.dtype) for i in known])
+        inputs = keras.tree.map_shape_structure(
+            lambda shape: keras.KerasTensor(shape, next(types_of, "float32")), input_shape
+        )
+        self.head(self.encoder(inputs))
 
-    def compile(self, optimizer="adam", loss=None, metrics=None, **kwargs):
+    def call(self, inputs, training=False, embeddings=None):
+        outer = self._outer() if training and embeddings is None else None
+        if outer is not None:
+            raise RuntimeError(
+                f"{self.name} is called in training by {type(outer).__name__}, whose loss would have no "
+                "margin. Train the MarginClassifier itself, with what comes before it as a part of the "
+                "encoder; or call it with embeddings=True and take the loss from its compute_loss"
+            )
+        found = self.encoder(inputs, training=training)
+        logits = self.head(found)
+        # The loss needs embeddings and labels together, and Keras hands them to different methods. They
+        # travel with the logits that they made: kept on the model, they would be another batch's one day.
+        if training if embeddings is None else embeddings:
+            return {"logits": logits, "embeddings": found}
+        return logits
+
+    def _outer(self):
+        """The outermost model that calls this one as a part of itself, or None."""
+        # Naive form: Keras's call context. On JAX a trainer calls `call` itself, and leaves none.
+        frame, outer = sys._getframe(1), None
+        while frame is not None:
+            caller, frame = frame.f_locals.get("self"), frame.f_back
+            if isinstance(caller, keras.Model) and caller is not self and self in caller._flatten_layers():
+                outer = caller
+        return outer
+
+    def compile(self, optimizer="adam", loss=None, loss_weights=None, metrics=None, **kwargs):
         """As `keras.Model.compile`; the loss is cross-entropy from logits unless given.
 
         For very many classes give `marginlab.blockwise.BlockwiseCrossentropy`.
@@ -74,7 +128,7 @@ class MarginClassifier(keras.Model):
             raise ValueError(f"loss must take logits: give it from_logits=True, got {loss}")
         if metrics is None:
             metrics = [] if isinstance(loss, BlockwiseCrossentropy) else ["accuracy"]
-        super().compile(optimizer, loss, metrics=metrics, **kwargs)
+        super().compile(optimizer, loss, loss_weights, metrics, **kwargs)
 
     def compile_from_config(self, config):
         # Keras does not call an overridden `compile` by itself when it loads a model.
@@ -82,48 +136,113 @@ class MarginClassifier(keras.Model):
         if self.built:
             self.optimizer.build(self.trainable_variables)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        embeddings, self._training_embeddings = self._training_embeddings, None
-        if _between_replicas():
-            return super().compute_loss(x, y, y_pred, sample_weight, training)
-        y, valid = self.head.checked(y, y_pred.shape[0])
-        if training and embeddings is not None:
-            if isinstance(self.loss, BlockwiseCrossentropy):
-                y_pred = self.loss.examples(self.head, embeddings, y)
-            else:
-                y_pred = self.head(embeddings, y)
-        y_pred = ops.where(valid if len(y_pred.shape) == 1 else valid[:, None], y_pred, math.nan)
-        return super().compute_loss(x, y, y_pred, sample_weight, training)
+    def fit(self, x=None, y=None, *args, validation_data=None, **kwargs):
+        self._warn_of_strangers(validation_data)
+        return super().fit(x, y, *args, validation_data=validation_data, **kwargs)
 
-    def embed(self, inputs, batch_size=1000):
-        """Embeddings ``(N, d)`` of inputs ``(N, ...)``, as a NumPy array."""
-        starts = range(0, len(inputs), batch_size)
-        batches = (self._encode(ops.convert_to_tensor(inputs[i : i + batch_size])) for i in starts)
-        return np.concatenate([ops.convert_to_numpy(b) for b in batches])
+    def _warn_of_strangers(self, validation_data):
+        """Say before training that a validation set has classes which the head has not."""
+        batch = validation_data
+        if hasattr(batch, "take"):  # a tf.data set
+            batch = next(iter(batch.take(1)), None)
+        elif isinstance(batch, keras.utils.PyDataset):
+            batch = batch[0]
+        labels = batch[1] if isinstance(batch, list | tuple) and len(batch) > 1 else None
+        if labels is None or not np.size(labels := ops.convert_to_numpy(labels)):
+            return
+        allowed = getattr(self.loss, "ignore_class", None)
+        strange = labels[(labels >= self.head.num_classes) & (labels != allowed)]
+        if strange.size:
+            warnings.warn(
+                f"validation_data has labels up to {strange.max()}, and the head knows classes below "
+                f"{self.head.num_classes}: val_loss will be NaN. For people who are not in training use "
+                "marginlab.callbacks.Verify",
+                stacklevel=3,
+            )
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        logits, embeddings = _parts(y_pred)
+        if training and embeddings is None:
+            raise ValueError(_NO_EMBEDDINGS)
+        spared = self._spared(y, sample_weight)
+        labels, valid = self.head.checked(y, logits.shape[0], spared)
+        if training and isinstance(self.loss, BlockwiseCrossentropy):
+            y_pred = self.loss.examples(self.head, embeddings, labels)
+        else:
+            y_pred = self.head(embeddings, labels) if training else logits
+        y_pred = ops.where(valid if len(y_pred.shape) == 1 else valid[:, None], y_pred, math.nan)
+        if spared is not None and getattr(self.loss, "ignore_class", None) is not None:
+            labels = ops.where(spared, self.loss.ignore_class, labels)
+        return super().compute_loss(x, labels, y_pred, sample_weight, training)
+
+    def _spared(self, y, sample_weight):
+        """Rows (B,) whose label nobody asks for, or None where all count."""
+        labels = ops.cast(y, "int32")
+        masks = []
+        if (ignored := getattr(self.loss, "ignore_class", None)) is not None:
+            masks.append(ops.equal(labels, ignored))
+        if sample_weight is not None:
+            masks.append(ops.equal(ops.convert_to_tensor(sample_weight), 0))
+        # Some are (B, 1), and a weight may be one number for all.
+        masks = [ops.squeeze(m, 1) if len(m.shape) == 2 and m.shape[1] == 1 else m for m in masks]
+        return None if not masks else masks[0] if len(masks) == 1 else ops.logical_or(*masks)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        return super().compute_metrics(x, y, _parts(y_pred)[0], sample_weight)
+
+    def embed(self, x, batch_size=None, **kwargs):
+        """Embeddings ``(N, d)`` of whatever `predict` takes, as a NumPy array.
+
+        Args:
+            x: arrays ``(N, ...)`` in the structure that the encoder takes, also none (N = 0); a tf.data
+                set, a `keras.utils.PyDataset`, a generator.
+            batch_size, **kwargs: as of `predict`.
+        """
+        flat = keras.tree.flatten(x)
+        if flat and all(hasattr(v, "shape") and len(v) == 0 for v in flat):
+            if not self.built:
+                self.build(keras.tree.map_structure(lambda spec: spec.shape, _described(x)))
+            return np.zeros((0, self.head.class_directions.shape[-1]), "float32")
+        if self._known.embedder is None:
+            self._known.embedder = _Embedder(self.encoder)
+        return self._known.embedder.predict(x, batch_size=batch_size, **{"verbose": 0} | kwargs)
 
     @property
     def class_directions(self):
         """The head's class directions as unit vectors ``(C, d)``, a NumPy array."""
         return ops.convert_to_numpy(geometry.unit(self.head.class_directions))
 
+    def summary(self, *args, expand_nested=True, **kwargs):
+        """As `keras.Model.summary`, with the encoder's layers: what divides the pixels is one of them."""
+        super().summary(*args, expand_nested=expand_nested, **kwargs)
+
+    def export(self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs):
+        """As `keras.Model.export`, for inputs of the type and shape that the model was trained with."""
+        described = self._known.trained or self._known.inputs
+        if input_signature is None and described is not None:
+            input_signature = [described]
+        return super().export(filepath, format, verbose, input_signature, **kwargs)
+
     def set_state_tree(self, state_tree):
         """As Keras has it, for `load_weights` of an Orbax checkpoint and what else restores a state.
 
         Raises:
-            ValueError: if the two do not have the same variables.
+            ValueError: if the two do not have the same variables, or a setting is out of its range.
         """
         # Naive form: Keras's own, which passes over what it cannot find by its path. A model from
         # `load_model` has other paths than the one that was saved: it kept new weights, and said nothing.
         for kind, own in self.get_state_tree().items():
             own, given = (
-                {"/".join(map(str, path)) for path, _ in keras.tree.flatten_with_path(tree)}
+                {"/".join(map(str, path)): value for path, value in keras.tree.flatten_with_path(tree)}
                 for tree in (own, state_tree.get(kind, own))
             )
-            if own != given and kind != "metrics_variables":
+            if own.keys() != given.keys() and kind != "metrics_variables":
                 raise ValueError(
-                    f"{kind}: the state has {sorted(given - own)}, the model {sorted(own - given)}; "
+                    f"{kind}: the state has {sorted(given.keys() - own)}, the model "
+                    f"{sorted(own.keys() - given)}; "
                     "make and build model and optimizer by the code that made what was saved"
                 )
+            self.head.check_settings(given)
         super().set_state_tree(state_tree)
 
     def get_config(self):
@@ -136,15 +255,40 @@ class MarginClassifier(keras.Model):
         parts = {k: keras.saving.deserialize_keras_object(config[k]) for k in ("encoder", "head")}
         return cls(**config | parts)
 
+    def get_build_config(self):
+        described = self._known.trained or self._known.inputs
+        return {"inputs": keras.saving.serialize_keras_object(described)}
 
-def _between_replicas():
-    """Whether Keras is only building the loss, outside every replica of a tf.distribute strategy.
+    def build_from_config(self, config):
+        described = keras.saving.deserialize_keras_object(config["inputs"])
+        self._known.inputs = self._known.trained = described
+        if described is not None:
+            self.build(keras.tree.map_structure(lambda spec: spec.shape, described))
+            self.built = True
 
-    It then passes the mean of the replicas' labels, which is no integer, and
-    drops the result.
-    """
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
 
-    return tf.distribute.in_cross_replica_context()
+class _Embedder(keras.Model):
+    """The encoder alone, so that `embed` takes all that `predict` takes."""
+
+    def __init__(self, encoder):
+        super().__init__(name="embedder")
+        self.encoder = encoder
+
+    def call(self, inputs):
+        return self.encoder(inputs, training=False)
+
+
+def _parts(y_pred):
+    """Logits, and embeddings or None, of what the model's call gave."""
+    return (y_pred["logits"], y_pred["embeddings"]) if isinstance(y_pred, dict) else (y_pred, None)
+
+
+def _described(inputs):
+    """Type and shape of each input, the batch left open, in their structure."""
+    return keras.tree.map_structure(
+        lambda v: keras.InputSpec(
+            dtype=keras.backend.standardize_dtype(getattr(v, "dtype", "float32")),
+            shape=(None, *getattr(v, "shape", np.shape(v))[1:]),
+        ),
+        inputs,
+    )

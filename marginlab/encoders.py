@@ -1,8 +1,8 @@
 """Encoders: networks from images to embeddings that can be looked at.
 
-Both take images ``(B, 28, 28)`` with values in [0, 1] to embeddings ``(B, dim)``,
-and end in a linear layer: a ReLU there would shut the embeddings into one
-quadrant (see the hazard of that name).
+Both take images ``(B, 28, 28)`` as pixels from 0 to 255, of any type, to embeddings
+``(B, dim)``: their first layer divides by 255. Both end in a linear layer, for a
+ReLU there would shut the embeddings into one quadrant (see the hazard of that name).
 """
 
 import keras
@@ -12,7 +12,7 @@ SIDE = 28
 
 
 def convnet(dim=2):
-    """The original demo's network, layer for layer.
+    """The original demo's network, layer for layer, behind its division by 255.
 
     Its convolutions have no activation. That is how the demo has it, and it is
     kept so that the demo's table can be reproduced.
@@ -20,6 +20,7 @@ def convnet(dim=2):
     return keras.Sequential(
         [
             keras.Input((SIDE, SIDE)),
+            layers.Rescaling(1 / 255),
             layers.Reshape((SIDE, SIDE, 1)),
             layers.Conv2D(20, 3),
             layers.MaxPooling2D(2),
@@ -42,6 +43,7 @@ def fast(dim=2, hidden=(96, 48)):
     return keras.Sequential(
         [
             keras.Input((SIDE, SIDE)),
+            layers.Rescaling(1 / 255),
             layers.Reshape((SIDE, SIDE, 1)),
             layers.AveragePooling2D(2),
             layers.Flatten(),

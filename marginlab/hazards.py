@@ -25,8 +25,8 @@ import numpy as np
 import tensorflow as tf
 
 from marginlab import encoders, geometry, heads, plots, reference
-from marginlab.budget import budget, largest_margin, least_scale
 from marginlab.classifier import MarginClassifier
+from marginlab.room import budget, largest_margin, least_scale
 
 __all__ = ["HAZARDS", "Hazard", "Result"]
 
@@ -724,7 +724,7 @@ class scale_from_the_simplex:
         "3.11 at C = 10, is smaller still: on the circle it allows a probability of "
         f"{budget(10, 2, 'normface', scale=math.sqrt(2) * math.log(9)).best_probability:.2f}."
     )
-    cure = "`least_scale` of `marginlab.budget` solves for the scale where the classes really stand."
+    cure = "`least_scale` of `marginlab.room` solves for the scale where the classes really stand."
     met = ("Wang et al. 2018, CosFace, §3.3", "Zhang et al. 2019, AdaCos: the fixed scale")
     axis, quantity = "number of classes on the circle", "best probability of the true class"
     see = "P = 0.99 was asked for. Two and three classes are a simplex in the plane; more are not."
@@ -978,7 +978,7 @@ class margin_too_large_for_the_plane:
         f"each class a loss of {budget(10, 2, 'cosface', 0.35, 64.0).best_loss:.1f}."
     )
     cure = "Ask `budget` before training; here half the largest feasible margin, and at most .35."
-    met = ("Wang et al. 2018, CosFace, §3.4", "derived here: `marginlab.budget`")
+    met = ("Wang et al. 2018, CosFace, §3.4", "derived here: `marginlab.room`")
     axis, quantity = "number of classes on the circle", "lowest loss that all classes can have (nats), s = 64"
     see = "Where even the best arrangement loses over ln 3, its two nearest rivals win with the margin in."
     points = (2, 4, 6, 7, 8, 10)

@@ -24,73 +24,89 @@ plots and inference; called with labels it puts the margin in, for training.
 
 import abc
 import math
-import numbers
 
 import keras
 import numpy as np
 from keras import ops
 
-from marginlab import geometry
+from marginlab import _checks, geometry
+from marginlab.family import FAMILY
 
-__all__ = ["ArcFace", "CombinedMargin", "CosFace", "NormFace", "Softmax", "SphereFace"]
-
-
-def check_number(name, value, low, high, allowed):
-    """Return value if low <= value <= high; else say what came and what is allowed."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be {allowed}, got {value!r}")
-    if not (math.isfinite(value) and low <= value <= high):
-        raise ValueError(f"{name} must be {allowed}, got {value!r}")
-    return value
+__all__ = ["ArcFace", "CombinedMargin", "CosFace", "CosineHead", "NormFace", "Softmax", "SphereFace"]
 
 
-class _Number:
-    """An attribute kept in a non-trainable weight: compiled code sees new values.
+class _Setting:
+    """An attribute kept in a variable that is no weight: compiled code sees new values.
 
-    As a Python float it would be a constant of the compiled step, and every new
-    value would trace and compile the step again.
+    Naive form: a Python float. It would be a constant of the compiled step, and every new value
+    would trace and compile the step again. Naive form, too: a non-trainable weight. A weights file,
+    `set_weights` and EarlyStopping would then change a margin in silence, and read that of another
+    head in another unit. Cure: one of the layer's `variables`, as the state of a random generator is.
+
+    Args:
+        setting: its row in `marginlab.family`.
+        word: a string that is allowed in place of a number.
     """
 
-    def __init__(self, low, high, allowed, word=None):
-        self.low, self.high, self.allowed, self.word = low, high, allowed, word
+    def __init__(self, setting, word=None):
+        self.setting, self.word = setting, word
 
     def __set_name__(self, owner, name):
         self.name = name
 
-    def check(self, value):
+    def check(self, value, dtype):
+        """Return value if it is allowed.
+
+        Naive form: low <= value <= high. π is 3.1415927 in float32, which is above π, so that a head
+        refused the margin that it had saved. Cure: what the layer cannot tell from an end is that end.
+        """
+        allowed = self.setting.allowed
         if isinstance(value, str) and self.word:
             if value != self.word:
-                raise ValueError(f"{self.name} must be {self.allowed}, got {value!r}")
+                raise ValueError(f"{self.name} must be {allowed}, got {value!r}")
             return value
-        return check_number(self.name, value, self.low, self.high, self.allowed)
+        low, high = self.setting.low, self.setting.high
+        value = _checks.number(self.name, value, -math.inf, math.inf, allowed)
+        with np.errstate(over="ignore"):
+            ends = [end for end in (low, high) if np.dtype(dtype).type(end) == np.dtype(dtype).type(value)]
+        return _checks.number(self.name, ends[0] if ends else value, low, high, allowed)
 
     def __get__(self, head, owner=None):
         if head is None:
             return self
-        weight = head.state.get(self.name)
-        if weight is None:
+        variable = head.settings.get(self.name)
+        if variable is None:
             raise AttributeError(f"{self.name} has no value yet")
-        if isinstance(weight, str):
-            return weight
+        if isinstance(variable, str):
+            return variable
+        try:
+            value = ops.convert_to_numpy(variable.value)
+        except TypeError:
+            # While JAX trains, Keras moves all variables into the compiled step's own state.
+            raise RuntimeError(
+                f"{self.name} cannot be read or set from here while the model trains on JAX, where a head "
+                "that was kept aside is out of date: take it as self.model.head in a callback, or use "
+                "marginlab.callbacks.MarginSchedule"
+            ) from None
         # The shortest decimal that names this float: 0.3, not 0.30000001192092896.
-        return float(str(ops.convert_to_numpy(weight)[()]))
+        return self.check(float(str(value[()])), value.dtype)
 
     def __set__(self, head, value):
-        value = self.check(value)
-        weight = head.state.get(self.name)
-        if weight is None:
-            head.state[self.name] = value if isinstance(value, str) else head.add_number(self.name, value)
-        elif isinstance(weight, str) or isinstance(value, str):
+        value = self.check(value, head.variable_dtype)
+        old = head.settings.get(self.name)
+        if old is None:
+            head.settings[self.name] = value if isinstance(value, str) else head._variable(self.name, value)
+        elif isinstance(old, str) or isinstance(value, str):
             if getattr(head, self.name) != value:
                 raise ValueError(
                     f"{self.name} is {getattr(head, self.name)!r} and cannot become {value!r}: "
                     f"make a new {type(head).__name__}"
                 )
-        else:
-            weight.assign(value)
+        elif getattr(head, self.name) != value:
+            old.assign(value)
 
 
-_TINY = float(np.finfo("float32").tiny)
+_SETTINGS = {name: member.settings for name, member in FAMILY.items()}
 
 
 class _Head(keras.layers.Layer, abc.ABC):
@@ -103,35 +119,78 @@ class _Head(keras.layers.Layer, abc.ABC):
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         precise = "float64" if policy.compute_dtype == "float64" else "float32"
         super().__init__(dtype=precise, autocast=False, **kwargs)
-        if isinstance(num_classes, bool) or not isinstance(num_classes, numbers.Integral):
-            raise TypeError(f"num_classes must be a whole number of at least 2, got {num_classes!r}")
-        if num_classes < 2:
-            raise ValueError(f"num_classes must be a whole number of at least 2, got {num_classes!r}")
-        self.num_classes = int(num_classes)
+        self.num_classes = _checks.whole("num_classes", num_classes, 2)
         self.initializer = keras.initializers.get(initializer)
-        self.state = {}
+        # Past Keras's own __setattr__, which would make weights of the variables in it.
+        object.__setattr__(self, "settings", {})
 
-    def add_number(self, name, value):
-        return self.add_weight(
-            shape=(),
-            # Not initializers.Constant, which rounds to float32 on the way to float64.
-            initializer=lambda shape, dtype: ops.convert_to_tensor(value, dtype),
-            trainable=False,
-            autocast=False,
-            name=name,
-        )
+    def _variable(self, name, value):
+        # The head's name is in the variable's: a checkpoint of one head has no place in another.
+        with keras.name_scope(self.name, caller=self):
+            return keras.Variable(
+                # Not initializers.Constant, which rounds to float32 on the way to float64.
+                lambda shape, dtype: ops.convert_to_tensor(value, dtype),
+                shape=(),
+                dtype=self.variable_dtype,
+                trainable=False,
+                autocast=False,
+                name=f"{type(self).__name__.lower()}_{name}",
+            )
+
+    @property
+    def variables(self):
+        """All state: the weights, and the settings that compiled code reads."""
+        return [*super().variables, *(v for v in self.settings.values() if not isinstance(v, str))]
+
+    def check_settings(self, values):
+        """Raise ValueError if one of these values ``{path of a variable: value}`` is out of its range."""
+        for name, variable in self.settings.items():
+            value = None if isinstance(variable, str) else values.get(variable.path)
+            if value is not None:
+                value = ops.convert_to_numpy(value)
+                getattr(type(self), name).check(float(value), value.dtype)
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        store["head"] = np.frombuffer(type(self).__name__.encode(), "uint8")
+
+    def load_own_variables(self, store):
+        """Class directions (and biases) of a head of the same class; settings stay as they are.
+
+        Raises:
+            ValueError: for what another head saved.
+        """
+        own, keys = type(self).__name__, list(store.keys())
+        saved = bytes(np.asarray(store["head"])).decode() if "head" in keys else None
+        if saved != own:
+            # Keras asks twice, by two paths, and shows the last answer: the one that knows is kept.
+            self._saved_by = saved or getattr(self, "_saved_by", "another head")
+            raise ValueError(
+                f"these are weights of {self._saved_by}, and this is {own}: a margin of one head means "
+                "nothing in another. To go on from its directions load them into the head that they are of, "
+                "and then new.class_directions.assign(old.class_directions)"
+            )
+        super().load_own_variables({name: store[name] for name in keys if name != "head"})
 
     def build(self, embeddings_shape):
         if len(embeddings_shape) != 2 or not embeddings_shape[-1]:
             raise ValueError(
                 f"embeddings must have shape (batch, dim) with dim known, got {tuple(embeddings_shape)}"
             )
-        self.class_directions = self.add_weight(
-            shape=(self.num_classes, embeddings_shape[-1]),
-            initializer=self.initializer,
-            autocast=False,
-            name="class_directions",
-        )
+        try:
+            self.class_directions = self.add_weight(
+                shape=(self.num_classes, embeddings_shape[-1]),
+                initializer=self.initializer,
+                autocast=False,
+                name="class_directions",
+            )
+        except ValueError as error:
+            if "divisible" not in str(error):
+                raise
+            raise ValueError(
+                "num_classes must be a multiple of the devices that class_directions are split over, got "
+                f"{self.num_classes}. Round it up: a class without images is one more wrong answer. ({error})"
+            ) from error
 
     def __call__(self, embeddings, labels=None, **kwargs):
         # Keras takes arrays, and would refuse a list before `call` could read it.
@@ -169,8 +228,10 @@ class _Head(keras.layers.Layer, abc.ABC):
     def margins(self):
         """(m₁, m₂, m₃) of ψ(θ) = ucos(m₁·θ + m₂) - m₃, as numbers or scalar tensors."""
 
-    def checked(self, labels, batch=None):
-        """Labels (B,) as integers in [0, C), and a mask (B,) of those that were valid.
+    def checked(self, labels, batch=None, spared=None):
+        """Labels (B,) or (B, 1) as integers (B,) in [0, C), and a mask (B,) of those that were valid.
+
+        Where spared (B,) is true the label may be any integer, and counts as valid.
 
         Naive form: gather with whatever came. Where values are only known when
         compiled code runs, an index out of range reads zeros, or another class,
@@ -183,12 +244,16 @@ class _Head(keras.layers.Layer, abc.ABC):
         dtype = keras.backend.standardize_dtype(labels.dtype)
         if "int" not in dtype:
             raise TypeError(f"labels must be integers, got {dtype}")
+        if len(labels.shape) == 2 and labels.shape[1] == 1:
+            labels = ops.squeeze(labels, axis=1)
         shape = tuple(labels.shape)
         if len(shape) != 1 or (None not in (batch, shape[0]) and batch != shape[0]):
             raise ValueError(
                 f"labels must have shape (batch,) = ({batch or 'batch'},), one class a row, got {shape}"
             )
         labels = ops.cast(labels, "int64" if dtype in ("int64", "uint64") else "int32")
+        if spared is not None:
+            labels = ops.where(spared, 0, labels)
         values = _values(labels)
         if values is not None and values.size and not (values.min() >= 0 and values.max() < self.num_classes):
             raise ValueError(
@@ -198,12 +263,12 @@ class _Head(keras.layers.Layer, abc.ABC):
         return ops.where(valid, labels, 0), valid
 
     def get_config(self):
-        settings = {name: getattr(self, name) for name in self.state}
+        settings = {name: getattr(self, name) for name in self.settings}
         initializer = keras.initializers.serialize(self.initializer)
         return super().get_config() | {"num_classes": self.num_classes, "initializer": initializer} | settings
 
     def __repr__(self):
-        settings = "".join(f", {name}={getattr(self, name)!r}" for name in sorted(self.state))
+        settings = "".join(f", {name}={getattr(self, name)!r}" for name in sorted(self.settings))
         return f"{type(self).__name__}(num_classes={self.num_classes}{settings})"
 
 
@@ -291,37 +356,51 @@ class Softmax(_Head):
         return super().get_config() | {"use_bias": self.use_bias}
 
 
-class _CosineHead(_Head):
-    """The one equation. Subclasses say what (m₁, m₂, m₃) are."""
+class CosineHead(_Head):
+    """The one equation: scale·cos θ_j, and scale·ψ(θ_y) at the true class.
 
-    scale = _Number(_TINY, math.inf, 'a finite number above 0, or "norm" for ‖x‖', word="norm")
+    A subclass says in `margins` what m₁, m₂ and m₃ are, or overrides `cosines`, `own_angle` or `psi`.
+    """
 
-    def __init__(self, num_classes, *, scale=30.0, **kwargs):
+    scale = _Setting(_SETTINGS["normface"]["scale"], word="norm")
+
+    def __init__(self, num_classes, *, scale=_SETTINGS["normface"]["scale"].default, **kwargs):
         super().__init__(num_classes, **kwargs)
         self.scale = scale
 
+    def cosines(self, x):
+        """Cosine of each embedding with each class, ``(B, d) -> (B, C)``."""
+        return geometry.cosine_table(x, self.class_directions)
+
+    def own_angle(self, x, labels):
+        """Angle to the own class in radians, ``(B, d), (B,) -> (B,)``."""
+        return geometry.angle(x, ops.take(self.class_directions, labels, axis=0))
+
+    def psi(self, theta, x, labels):
+        """ψ(θ) at the own class, in place of its cosine, ``(B,), (B, d), (B,) -> (B,)``."""
+        m1, m2, m3 = self.margins()
+        return geometry.ucos(m1 * theta + m2) - m3
+
     def _logits(self, embeddings, labels):
-        logits = geometry.cosine_table(embeddings, self.class_directions)
+        logits = self.cosines(embeddings)
         if labels is not None:
             place = ops.stack([ops.arange(ops.shape(labels)[0], dtype=labels.dtype), labels], axis=-1)
-            logits = ops.scatter_update(logits, place, self._psi(embeddings, labels))
+            logits = ops.scatter_update(logits, place, self._own(embeddings, labels))
         return self._scales(embeddings)[..., None] * logits
 
     def target(self, embeddings, labels):
-        return self._scales(embeddings) * self._psi(embeddings, labels)
+        return self._scales(embeddings) * self._own(embeddings, labels)
 
     def linear(self, embeddings):
         q = self._scales(embeddings)[..., None] * geometry.unit(embeddings)
         return q, ops.zeros((self.num_classes,), q.dtype)
 
-    def _psi(self, embeddings, labels):
-        m1, m2, m3 = self.margins()
-        theta = geometry.angle(embeddings, ops.take(self.class_directions, labels, axis=0))
-        return geometry.ucos(m1 * theta + m2) - m3
+    def _own(self, embeddings, labels):
+        return self.psi(self.own_angle(embeddings, labels), embeddings, labels)
 
     def _scales(self, embeddings):
         """The scale, or one for each row (B,)."""
-        scale = self.state["scale"]
+        scale = self.settings["scale"]
         return geometry.norm(embeddings) if isinstance(scale, str) else ops.convert_to_tensor(scale)
 
 
@@ -331,6 +410,9 @@ _SHARED = """
         num_classes: C, at least 2.{margin}
         scale: s, a positive number, or "norm" to use ‖x‖, as SphereFace's paper
             and the demo do. A number can be changed between steps.
+            Margin and scale are settings, and no weights. A `.keras` file and an
+            Orbax checkpoint hold them. Weights files, `set_weights` and what rests on
+            these (EarlyStopping, BackupAndRestore) do not, and leave them alone.
         initializer: of `class_directions` (C, d); only the directions count.
         dtype: "float64" to compute in float64 (on TensorFlow; on JAX it needs
             jax_enable_x64, and on PyTorch Keras takes the angle in float32).
@@ -360,7 +442,7 @@ def _documented(margin):
 
 
 @_documented("")
-class NormFace(_CosineHead):
+class NormFace(CosineHead):
     """Cosine logits and no margin: ψ(θ) = cos θ.
 
     Wang et al., "NormFace: L2 Hypersphere Embedding for Face Verification", 2017.
@@ -371,43 +453,57 @@ class NormFace(_CosineHead):
 
 
 @_documented("\n        margin: m, a real multiplier of at least 1. Can be changed between steps.")
-class SphereFace(_CosineHead):
+class SphereFace(CosineHead):
     """Multiply the angle: ψ(θ) = ucos(m·θ).
 
     Liu et al., "SphereFace: Deep Hypersphere Embedding for Face Recognition",
     2017, eq. 7, there for whole m only. ψ is flat at every θ = kπ/m.
     """
 
-    margin = _Number(1.0, math.inf, "a finite multiplier of at least 1")
+    margin = _Setting(_SETTINGS["sphereface"]["margin"])
 
-    def __init__(self, num_classes, *, margin=1.5, **kwargs):
-        super().__init__(num_classes, **kwargs)
+    def __init__(
+        self,
+        num_classes,
+        *,
+        margin=_SETTINGS["sphereface"]["margin"].default,
+        scale=_SETTINGS["sphereface"]["scale"].default,
+        **kwargs,
+    ):
+        super().__init__(num_classes, scale=scale, **kwargs)
         self.margin = margin
 
     def margins(self):
-        return self.state["margin"], 0.0, 0.0
+        return self.settings["margin"], 0.0, 0.0
 
 
 @_documented("\n        margin: m, in cosine units, in [0, 2]. Can be changed between steps.")
-class CosFace(_CosineHead):
+class CosFace(CosineHead):
     """Subtract from the cosine: ψ(θ) = cos θ - m.
 
     Wang et al., "CosFace: Large Margin Cosine Loss for Deep Face Recognition",
     2018, eq. 4.
     """
 
-    margin = _Number(0.0, 2.0, "a number of cosine units in [0, 2]")
+    margin = _Setting(_SETTINGS["cosface"]["margin"])
 
-    def __init__(self, num_classes, *, margin=0.1, **kwargs):
-        super().__init__(num_classes, **kwargs)
+    def __init__(
+        self,
+        num_classes,
+        *,
+        margin=_SETTINGS["cosface"]["margin"].default,
+        scale=_SETTINGS["cosface"]["scale"].default,
+        **kwargs,
+    ):
+        super().__init__(num_classes, scale=scale, **kwargs)
         self.margin = margin
 
     def margins(self):
-        return 1.0, 0.0, self.state["margin"]
+        return 1.0, 0.0, self.settings["margin"]
 
 
 @_documented("\n        margin: m, in radians, in [0, π]. Can be changed between steps.")
-class ArcFace(_CosineHead):
+class ArcFace(CosineHead):
     """Add to the angle: ψ(θ) = ucos(θ + m).
 
     Deng et al., "ArcFace: Additive Angular Margin Loss for Deep Face
@@ -415,37 +511,51 @@ class ArcFace(_CosineHead):
     up, ψ goes on falling.
     """
 
-    margin = _Number(0.0, math.pi, "an angle in radians in [0, π]")
+    margin = _Setting(_SETTINGS["arcface"]["margin"])
 
-    def __init__(self, num_classes, *, margin=0.3, **kwargs):
-        super().__init__(num_classes, **kwargs)
+    def __init__(
+        self,
+        num_classes,
+        *,
+        margin=_SETTINGS["arcface"]["margin"].default,
+        scale=_SETTINGS["arcface"]["scale"].default,
+        **kwargs,
+    ):
+        super().__init__(num_classes, scale=scale, **kwargs)
         self.margin = margin
 
     def margins(self):
-        return 1.0, self.state["margin"], 0.0
+        return 1.0, self.settings["margin"], 0.0
 
 
 @_documented(
-    "\n        m1: m₁, a real multiplier above 0."
+    "\n        m1: m₁, a real multiplier of at least 1."
     "\n        m2: m₂, in radians, in [0, π]."
     "\n        m3: m₃, in cosine units, in [0, 2]. Each can be changed between steps."
 )
-class CombinedMargin(_CosineHead):
+class CombinedMargin(CosineHead):
     """All three margins: ψ(θ) = ucos(m₁·θ + m₂) - m₃.
 
     Deng et al., "ArcFace", 2019, eq. 4.
     """
 
-    m1 = _Number(_TINY, math.inf, "a finite multiplier above 0")
-    m2 = _Number(0.0, math.pi, "an angle in radians in [0, π]")
-    m3 = _Number(0.0, 2.0, "a number of cosine units in [0, 2]")
+    m1, m2, m3 = (_Setting(_SETTINGS["combined"][name]) for name in ("m1", "m2", "m3"))
 
-    def __init__(self, num_classes, *, m1=1.0, m2=0.0, m3=0.0, **kwargs):
-        super().__init__(num_classes, **kwargs)
+    def __init__(
+        self,
+        num_classes,
+        *,
+        m1=_SETTINGS["combined"]["m1"].default,
+        m2=_SETTINGS["combined"]["m2"].default,
+        m3=_SETTINGS["combined"]["m3"].default,
+        scale=_SETTINGS["combined"]["scale"].default,
+        **kwargs,
+    ):
+        super().__init__(num_classes, scale=scale, **kwargs)
         self.m1, self.m2, self.m3 = m1, m2, m3
 
     def margins(self):
-        return self.state["m1"], self.state["m2"], self.state["m3"]
+        return self.settings["m1"], self.settings["m2"], self.settings["m3"]
 
 
 BY_NAME = {

@@ -24,19 +24,15 @@ import math
 
 import numpy as np
 
+from marginlab._checks import one_of
+from marginlab.family import FAMILY, places
+
 
 def margins(head, margin=None):
-    """(m₁, m₂, m₃) of a head by name: the one table of what each head chooses."""
-    table = {
-        "normface": lambda m: (1.0, 0.0, 0.0),
-        "sphereface": lambda m: (m, 0.0, 0.0),
-        "cosface": lambda m: (1.0, 0.0, m),
-        "arcface": lambda m: (1.0, m, 0.0),
-        "combined": tuple,
-    }
-    if head not in table:
-        raise ValueError(f"head must be one of {', '.join(table)}, got {head!r}")
-    return table[head](margin)
+    """(m₁, m₂, m₃) of a head by name and its margin, a number, or three of them for "combined"."""
+    names = [setting.name for setting in FAMILY[one_of("head", head, FAMILY)].margins]
+    values = margin if len(names) > 1 else [margin] * len(names)
+    return places(head, dict(zip(names, values, strict=True)))
 
 
 def unit(x):

@@ -271,7 +271,7 @@ def run(images=IMAGES, epochs=EPOCHS):
 
     The pictures are {(section, way): (embeddings (N, 2), labels (N,), class directions (C, 2))}.
     """
-    data = [((x[:images] / 255.0).astype("float32"), y[:images]) for x, y in load_mnist()]
+    data = [(x[:images], y[:images]) for x, y in load_mnist()]
     progress, sections, pictures = Progress(2 * len(SECTIONS) * epochs), {}, {}
     for s in SECTIONS:
         key = s.name.lower()

@@ -9,6 +9,7 @@ new program.
 
 import dataclasses
 import functools
+import inspect
 import json
 import math
 import time
@@ -17,19 +18,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from marginlab import encoders, geometry, heads
-from marginlab.budget import budget
+from marginlab import _checks, encoders, geometry, heads
 from marginlab.data import load_mnist, shown_images
-
-# Chosen by `python tests/benchmarks/search_defaults.py`; its table is book/results/defaults.md.
-DEFAULTS = {
-    "softmax": {},
-    "normface": {"scale": 10.0},
-    "sphereface": {"margin": 1.5, "scale": 10.0},
-    "cosface": {"margin": 0.1, "scale": 30.0},
-    "arcface": {"margin": 0.3, "scale": 30.0},
-    "combined": {"m1": 1.0, "m2": 0.2, "m3": 0.05, "scale": 30.0},
-}
+from marginlab.family import FAMILY
+from marginlab.room import budget
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,11 +84,10 @@ class Result:
         if self.trained:
             return words
         head, scale = self.settings["head"], self.settings.get("scale")
-        if head not in DEFAULTS or head == "softmax":
+        if head not in FAMILY or scale is None:
             return f"It did not train: {words}"
-        margin = self.settings.get("margin")
-        if head == "combined":
-            margin = tuple(self.settings[m] for m in ("m1", "m2", "m3"))
+        margins = [self.settings[setting.name] for setting in FAMILY[head].margins]
+        margin = None if not margins else margins[0] if len(margins) == 1 else tuple(margins)
         classes, dim = self.frames[-1].class_directions.shape
         return f"It did not train: {words} {budget(classes, dim, head, margin, scale)}"
 
@@ -144,8 +135,9 @@ class Trainer:
         head: "softmax", "normface", "sphereface", "cosface", "arcface" or
             "combined"; or a layer that is called like a head.
         seed: of the weights and of the order of the images.
-        encoder: a function that makes a `keras.Sequential` from images to 2-D
-            embeddings; by default `encoders.fast`.
+        encoder: a function that makes a Keras model from pixels ``(B, 28, 28)``, 0 to
+            255, to embeddings; by default `encoders.fast`. Layers for augmentation are
+            applied in training, anew at each step.
         epochs, batch_size, learning_rate, beta_2: of Adam, under one cycle: the
             rate rises for a tenth of the steps, then falls as a cosine.
         anneal: when a leaves 0 and when it reaches 1, as shares of the run; None
@@ -156,11 +148,12 @@ class Trainer:
             the test images of these digits only, while embeddings and labels are
             of all ten, so that one can see where strangers land.
         **settings: margin and scale (m1, m2, m3 for "combined") to start from,
-            in place of `DEFAULTS[head]`. Only here can scale be "norm".
+            in place of the defaults of `marginlab.family`. Only here can scale be "norm".
 
     Raises:
         ValueError, TypeError: for an unknown head or setting, or a value that
-            the head refuses.
+            the head refuses; for an encoder with a weight that no run could begin anew, or
+            with a layer that XLA cannot compile.
     """
 
     def __init__(
@@ -183,21 +176,20 @@ class Trainer:
         if len(set(digits) & set(range(10))) != len(digits) or len(digits) < 2:
             raise ValueError(f"digits must be two or more different ones of 0 to 9, got {digits!r}")
         if isinstance(head, str):
-            if head not in heads.BY_NAME:
-                raise ValueError(f"head must be one of {', '.join(heads.BY_NAME)}, or a layer; got {head!r}")
+            _checks.one_of("head", head, heads.BY_NAME)
             self.name = head
-            self.head = heads.BY_NAME[head](len(digits), **DEFAULTS[head] | settings)
+            self.head = heads.BY_NAME[head](len(digits), **settings)
         else:
             self.name, self.head = head.name, head
         for name, value in dict(epochs=epochs, batch_size=batch_size, frames=frames, sample=sample).items():
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+            _checks.whole(name, value, 1)
         self.seed = seed
         self.encoder = encoder()
         self.epochs, self.batch_size, self.frames, self.anneal = epochs, batch_size, frames, anneal
-        self._defaults = {name: getattr(self.head, name) for name in getattr(self.head, "state", {})}
+        self._defaults = {name: getattr(self.head, name) for name in getattr(self.head, "settings", {})}
         self._sample = shown_images(min(sample, 10_000))
 
+        self.encoder(np.zeros((1, 28, 28), "uint8"))  # builds the weights
         stem, self._tail = _split(self.encoder)
         self._x, self._y, self._x_test, self._y_test = _on_device(stem)
         if digits != list(range(10)):
@@ -207,8 +199,8 @@ class Trainer:
         self._y, self._own = tf.gather(class_of, self._y), tf.gather(class_of, self._y_test)
         self._examples = len(self._y)
         self.steps = -(-epochs * self._examples // batch_size)
-        self._tail(self._x[:1])  # builds the weights
-        self.head(self.encoder(np.zeros((1, 28, 28), "float32")))
+        self.head(self._tail(self._x[:1]))
+        self._beginnings = [*_beginnings(self._tail), *_beginnings(self.head)]
         self._weights = [*self._tail.trainable_variables, *self.head.trainable_variables]
         warmup = self.steps // 10
         self._optimizer = keras.optimizers.Adam(
@@ -223,7 +215,13 @@ class Trainer:
         program = functools.partial(self._advance_eagerly)
         self._advance = tf.function(program, jit_compile=True, autograph=False)
         self._run = 0
-        self._advance(tf.zeros((self._chunk, batch_size), tf.int32))
+        try:
+            self._advance(tf.zeros((self._chunk, batch_size), tf.int32))
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+            raise ValueError(
+                "encoder: XLA cannot compile one of its layers (RandomRotation and RandomZoom are such), and "
+                f"a run is one XLA program. Train it by MarginClassifier.fit. TensorFlow says: {error}"
+            ) from error
 
     @property
     def _chunk(self):
@@ -268,10 +266,12 @@ class Trainer:
         return self._frames(self._run, self.seed if seed is None else seed)
 
     def _frames(self, run, seed):
-        batches = self._begin(seed)
+        batches = None
         for step in range(0, self.steps, self._chunk):
+            # Before anything is touched: the weights may be those of another run by now.
             if run != self._run:
                 raise RuntimeError("this run ended when another run of the same Trainer started")
+            batches = self._begin(seed) if batches is None else batches
             loss, accuracy, self._last, directions = self._advance(batches[step : step + self._chunk])
             yield Frame(
                 step + self._chunk,
@@ -293,16 +293,11 @@ class Trainer:
     def _begin(self, seed):
         """Fresh weights and optimiser, and the order of the images: ``(steps, batch)`` indices."""
         rng = np.random.default_rng(seed)
-        for layer in [*self._tail.layers, self.head]:
-            for weight in layer.weights:
-                initializer = getattr(layer, f"{weight.name}_initializer", None)
-                if weight.name == "class_directions":
-                    initializer = layer.initializer
-                if initializer is not None:
-                    config = initializer.get_config()
-                    if "seed" in config:
-                        config["seed"] = int(rng.integers(2**31))
-                    weight.assign(type(initializer).from_config(config)(weight.shape, weight.dtype))
+        for weight, initializer in self._beginnings:
+            config = initializer.get_config()
+            if "seed" in config:
+                config["seed"] = int(rng.integers(2**31))
+            weight.assign(type(initializer).from_config(config)(weight.shape, weight.dtype))
         for weight in self._optimizer.variables:
             weight.assign(tf.zeros_like(weight.value))
         count = self._chunk * self.frames * self.batch_size
@@ -341,11 +336,57 @@ class Trainer:
         return a * logits + (1 - a) * plain
 
 
+class _Seed(keras.initializers.Initializer):
+    """The state of a random generator, from a seed."""
+
+    def __init__(self, seed=None):
+        self.seed = seed
+
+    def __call__(self, shape, dtype=None):
+        return tf.cast([self.seed, 0], dtype)
+
+    def get_config(self):
+        return {"seed": self.seed}
+
+
+def _beginnings(layer):
+    """Each variable of a layer and of the layers in it, with what a new run begins it with.
+
+    Naive form: to ask the layers of a `Sequential` for what they have. A `Sequential` in it has no
+    initialisers: its weights went on from the run before. Cure: ask each layer for its own variables,
+    and refuse what nobody can begin anew.
+    """
+    found = []
+    for part in layer._flatten_layers():
+        for weight in [*part._trainable_variables, *part._non_trainable_variables]:
+            name = "initializer" if weight.name == "class_directions" else f"{weight.name}_initializer"
+            initializer = getattr(part, name, None)
+            if not isinstance(initializer, keras.initializers.Initializer):
+                raise ValueError(
+                    f"encoder: a run cannot begin {weight.path} anew, for the layer "
+                    f"{part.name} ({type(part).__name__}) has no {name}: give it one"
+                )
+            found.append((weight, initializer))
+        found += [(generator.state, _Seed()) for generator in part._seed_generators]
+    known = {id(weight) for weight, _ in found} | {id(v) for v in getattr(layer, "settings", {}).values()}
+    rest = [v.path for v in layer.variables if id(v) not in known]
+    if rest:
+        raise ValueError(f"encoder: a run cannot begin {rest[0]} anew: no layer says how")
+    return found
+
+
 def _split(encoder):
-    """The encoder's first layers that have no weights, and the rest of it as a model."""
+    """The encoder's first layers, which do the same to an image at every step, and the rest as a model."""
+    if type(encoder) is not keras.Sequential:
+        return [], encoder  # its layers may branch
     layers = list(encoder.layers)
-    first = next(i for i, layer in enumerate(layers) if layer.weights)
+    first = next((i for i, layer in enumerate(layers) if not _fixed(layer)), 0)
     return layers[:first], keras.Sequential(layers[first:])
+
+
+def _fixed(layer):
+    """Whether a layer has no weights, and does in training what it does else."""
+    return not layer.variables and "training" not in inspect.signature(layer.call).parameters
 
 
 _DEVICE = {}
@@ -361,7 +402,7 @@ def _on_device(stem):
         prepare = keras.Sequential(stem) if stem else tf.identity
 
         def images(x):
-            parts = [prepare(tf.cast(part, tf.float32) / 255.0) for part in np.array_split(x, len(x) // 5000)]
+            parts = [prepare(part) for part in np.array_split(x, len(x) // 5000)]
             return tf.concat(parts, axis=0)
 
         labels = [tf.constant(v, tf.int32) for v in (y, y_test)]

@@ -143,7 +143,7 @@ def test_labels_are_checked():
         ({"label_smoothing": 1.5}, ValueError, r"label_smoothing must be a number in \[0, 1\], got 1.5"),
         ({"label_smoothing": "a"}, TypeError, "label_smoothing must be"),
         ({"block_size": 0}, ValueError, "block_size must be a whole number of at least 1, got 0"),
-        ({"block_size": 2.5}, ValueError, "block_size must be a whole number of at least 1, got 2.5"),
+        ({"block_size": 2.5}, TypeError, "block_size must be a whole number of at least 1, got 2.5"),
         ({"block_size": None}, TypeError, "block_size must be a whole number"),
     ],
 )

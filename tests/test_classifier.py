@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from marginlab import MarginClassifier, encoders, heads, load_mnist
-from marginlab.watch import MarginWatch
+from marginlab.callbacks import MarginWatch
 
 (X, Y), (X_TEST, Y_TEST) = ((x[:2000], y[:2000]) for x, y in load_mnist())
 
@@ -40,7 +40,6 @@ def test_training_sees_the_margin_and_nothing_else_does():
     for m in (plain, margin):
         m(X[:1])
     margin.set_weights(plain.get_weights())
-    margin.head.margin = 3.0
     for m in (plain, margin):
         m.optimizer.learning_rate = 0.0
     assert plain.evaluate(X, Y, verbose=0) == margin.evaluate(X, Y, verbose=0)
@@ -50,9 +49,9 @@ def test_training_sees_the_margin_and_nothing_else_does():
     assert b["loss"][0] > a["loss"][0] + 10
 
 
-def test_uint8_pixels_are_scaled_and_floats_are_not():
+def test_pixels_of_any_type_are_the_same_pixels():
     m = model()
-    np.testing.assert_allclose(m.embed(X[:9]), m.embed((X[:9] / 255).astype("float32")), atol=1e-5)
+    np.testing.assert_allclose(m.embed(X[:9]), m.embed(X[:9].astype("float32")), atol=1e-5)
 
 
 @pytest.mark.parametrize("jit_compile", [True, False])
@@ -118,9 +117,7 @@ def test_export_needs_no_labels(tmp_path):
     m.fit(X[:100], Y[:100], verbose=0)
     m.export(tmp_path / "served", verbose=False)
     served = tf.saved_model.load(tmp_path / "served")
-    np.testing.assert_allclose(
-        served.serve((X[:7] / 255).astype("float32")), m.predict(X[:7], verbose=0), atol=1e-4
-    )
+    np.testing.assert_allclose(served.serve(X[:7]), m.predict(X[:7], verbose=0), atol=1e-5)
 
 
 def test_stock_callbacks(tmp_path):
@@ -135,37 +132,12 @@ def test_stock_callbacks(tmp_path):
     assert keras.models.load_model(tmp_path / "best.keras").predict(X[:2], verbose=0).shape == (2, 10)
 
 
-def test_mirrored_strategy_trains_as_one_device_does():
-    devices = tf.config.list_logical_devices("CPU")
-    if len(devices) < 2:
-        pytest.skip("the test process has one logical CPU; test_two_devices starts one with two")
-    weights, losses = None, []
-    for scope in (tf.distribute.MirroredStrategy([d.name for d in devices[:2]]).scope(), tf.device("CPU:0")):
-        with scope:
-            m = model(optimizer=keras.optimizers.SGD(1e-3))
-            m(X[:1])
-        weights = weights or m.get_weights()
-        m.set_weights(weights)
-        losses.append(m.fit(X, Y, batch_size=100, epochs=2, shuffle=False, verbose=0).history["loss"])
-    np.testing.assert_allclose(*losses, rtol=1e-4)
-
-
 def run_apart(code, **env):
     run = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | env, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return run.stdout
-
-
-def test_two_devices():
-    code = (
-        "import tensorflow as tf;"
-        "cpu = tf.config.list_physical_devices('CPU')[0];"
-        "tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2);"
-        "import test_classifier as t; t.test_mirrored_strategy_trains_as_one_device_does(); print('agreed')"
-    )
-    assert "agreed" in run_apart(code, PYTHONPATH=os.path.dirname(__file__))
 
 
 def test_on_the_jax_backend():
@@ -242,14 +214,10 @@ def test_watch_measures_what_it_says():
 class NaiveArcFace(heads.ArcFace):
     """The head as everybody writes it first: acos of the cosine."""
 
-    def _logits(self, embeddings, labels):
+    def own_angle(self, x, labels):
         # Not by l2_normalize: on some processors it makes 0.99999994 of 1.
-        x, w = (v / tf.norm(v, axis=1, keepdims=True) for v in (embeddings, self.class_directions.value))
-        cosine = tf.matmul(x, w, transpose_b=True)
-        if labels is None:
-            return cosine
-        hot = tf.one_hot(labels, 10)
-        return 30 * tf.where(hot > 0, tf.cos(tf.acos(cosine) + self.margin), cosine)
+        x, w = (v / tf.norm(v, axis=1, keepdims=True) for v in (x, self.class_directions.value))
+        return tf.acos(tf.reduce_sum(x * tf.gather(w, labels), axis=1))
 
 
 def test_watch_names_the_naive_heads_nan(capsys):
@@ -292,5 +260,5 @@ def test_watch_names_bad_data(x, y, words, capsys):
 def test_watch_blames_the_learning_rate_when_norms_explode():
     m, watch = model(optimizer=keras.optimizers.SGD(1e8)), MarginWatch(X[:64], Y[:64], verbose=0)
     m.fit(X, Y, epochs=5, verbose=0, callbacks=[watch])
-    assert watch.first_nan is None or "learning rate" in watch.first_nan
-    assert watch.history[-1]["norms"][1] > 1e4 or watch.first_nan
+    assert "the loss is not finite. First place: " in watch.first_nan
+    assert watch.first_nan.endswith(": lower the learning rate.")

@@ -19,8 +19,8 @@ import numpy as np
 import tensorflow as tf
 
 from marginlab import hazards, heads, reference
-from marginlab.budget import budget, largest_margin, least_scale
 from marginlab.hazards import HAZARDS
+from marginlab.room import budget, largest_margin, least_scale
 
 CHAPTERS = {
     "00_two_dimensions",

@@ -231,7 +231,7 @@ def test_settings_are_shown_and_saved():
     assert repr(head) == "ArcFace(num_classes=10, margin=0.5, scale=64.0)"
     assert head.get_config()["margin"] == 0.5
     assert repr(heads.CombinedMargin(3, m2=0.1, scale="norm")) == (
-        "CombinedMargin(num_classes=3, m1=1.0, m2=0.1, m3=0.0, scale='norm')"
+        "CombinedMargin(num_classes=3, m1=1.0, m2=0.1, m3=0.05, scale='norm')"
     )
     assert repr(heads.Softmax(3)) == "Softmax(num_classes=3)"
 
@@ -326,7 +326,7 @@ BAD_SETTINGS = [
     (heads.CosFace, {"margin": True}, TypeError, r"margin .*got True"),
     (heads.SphereFace, {"margin": 0.9}, ValueError, r"margin .*multiplier of at least 1, got 0.9"),
     (heads.SphereFace, {"margin": math.inf}, ValueError, r"margin .*got inf"),
-    (heads.CombinedMargin, {"m1": 0.0}, ValueError, r"m1 .*above 0, got 0"),
+    (heads.CombinedMargin, {"m1": 0.9}, ValueError, r"m1 .*multiplier of at least 1, got 0.9"),
     (heads.CombinedMargin, {"m2": 4.0}, ValueError, r"m2 .*got 4"),
     (heads.CombinedMargin, {"m3": -1.0}, ValueError, r"m3 .*got -1"),
     (heads.NormFace, {"scale": 0}, ValueError, r'scale .*above 0, or "norm".*got 0'),
@@ -360,7 +360,6 @@ def test_a_refused_setting_leaves_the_old_one():
 BAD_LABELS = [
     (Y.astype(bool), TypeError, r"labels must be integers, got bool"),
     (Y.astype("float32"), TypeError, r"labels must be integers, got float32"),
-    (Y[:, None], ValueError, r"labels must have shape \(batch,\).*got \(6, 1\)"),
     (np.eye(10, dtype="int32")[Y], ValueError, r"labels must have shape.*got \(6, 10\)"),
     (Y[:5], ValueError, r"labels must have shape \(batch,\) = \(6,\).*got \(5,\)"),
     (Y[0], ValueError, r"labels must have shape.*got \(\)"),
@@ -402,4 +401,4 @@ def test_bad_embeddings(shape):
 
 def test_heads_that_are_not_final_cannot_be_made():
     with pytest.raises(TypeError, match="abstract"):
-        heads._CosineHead(10)
+        heads.CosineHead(10)

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("nbgrader")
 from marginlab import checks, course
-from marginlab.budget import least_scale
+from marginlab.room import least_scale
 
 LESSONS = Path(__file__).parent.parent / "lessons"
 SHEETS = course.sheets(LESSONS)

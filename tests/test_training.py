@@ -8,7 +8,8 @@ import psutil
 import pytest
 
 from marginlab import Trainer, encoders, heads, load_mnist
-from marginlab.training import DEFAULTS, Result
+from marginlab.family import FAMILY
+from marginlab.training import Frame, Result
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def test_every_head_learns_the_digits_with_its_defaults(head):
     result = Trainer(head=head).retrain()
     assert result.trained
     assert result.test_accuracy >= 0.945
-    assert result.settings | DEFAULTS[head] == result.settings
+    assert result.settings | FAMILY[head].defaults == result.settings
 
 
 def test_frames(result):
@@ -173,6 +174,7 @@ def test_another_encoder_is_trained_from_its_own_initializers():
         return keras.Sequential(
             [
                 keras.Input((28, 28)),
+                keras.layers.Rescaling(1 / 255),
                 keras.layers.Flatten(),
                 keras.layers.Dense(32, activation="relu", kernel_initializer=he),
                 keras.layers.BatchNormalization(),
@@ -185,22 +187,16 @@ def test_another_encoder_is_trained_from_its_own_initializers():
     assert a.test_accuracy > 0.8
     assert same(a.frames, b.frames)
     trainer._begin(seed=5)
-    kernel = trainer.encoder.layers[1].kernel.numpy()
+    kernel = trainer.encoder.layers[2].kernel.numpy()
     assert kernel.std() == pytest.approx(math.sqrt(2 / 784), rel=0.02)
 
 
 class NaiveArcFace(heads.ArcFace):
     """acos of a cosine, unguarded."""
 
-    def _logits(self, embeddings, labels):
-        x = keras.ops.normalize(embeddings, axis=-1)
-        w = keras.ops.normalize(self.class_directions, axis=-1)
-        cosine = keras.ops.matmul(x, keras.ops.transpose(w))
-        if labels is not None:
-            hot = keras.ops.one_hot(labels, 10)
-            theta = keras.ops.arccos(cosine)
-            cosine = hot * keras.ops.cos(theta + self.state["margin"]) + (1 - hot) * cosine
-        return self.state["scale"] * cosine
+    def own_angle(self, x, labels):
+        x, w = (keras.ops.normalize(v, axis=-1) for v in (x, self.class_directions))
+        return keras.ops.arccos(keras.ops.sum(x * keras.ops.take(w, labels, axis=0), axis=-1))
 
 
 def test_a_naive_head_dies_and_ours_does_not():
@@ -238,6 +234,98 @@ def test_bad_arguments(call, error, words):
 def test_bad_settings_are_refused_before_anything_runs(trainer, settings, error, words):
     with pytest.raises(error, match=words):
         trainer.iter_frames(**settings)
+
+
+LAYERS = keras.layers
+
+
+def with_batch_norm():
+    part = keras.Sequential([LAYERS.Dense(16, activation="relu"), LAYERS.BatchNormalization()])
+    return keras.Sequential([LAYERS.Rescaling(1 / 255), LAYERS.Flatten(), part, LAYERS.Dense(2)])
+
+
+def with_branches():
+    x = inputs = keras.Input((28, 28))
+    for layer in (LAYERS.Rescaling(1 / 255), LAYERS.Flatten()):
+        x = layer(x)
+    branches = [LAYERS.Dense(8, activation=kind)(x) for kind in ("relu", "tanh")]
+    return keras.Model(inputs, LAYERS.Dense(2)(LAYERS.Concatenate()(branches)))
+
+
+def with_noise():
+    front = [LAYERS.Rescaling(1 / 255), LAYERS.Reshape((28, 28, 1)), LAYERS.AveragePooling2D(4)]
+    rest = [LAYERS.GaussianNoise(0.5), LAYERS.Flatten(), LAYERS.Dense(16, activation="relu")]
+    return keras.Sequential([*front, *rest, LAYERS.Dropout(0.1), LAYERS.Dense(2)])
+
+
+@pytest.mark.parametrize("encoder", [with_batch_norm, with_branches, with_noise])
+def test_a_run_is_its_seed_whatever_the_encoder(encoder):
+    trainer = Trainer("arcface", encoder=encoder, digits=(0, 1, 2), epochs=1, frames=2)
+    runs = [trainer.retrain(seed=seed) for seed in (4, 5, 4)]
+    assert same(runs[0].frames, runs[2].frames)
+    assert runs[0].losses[-1] != runs[1].losses[-1]
+    other = Trainer("arcface", encoder=encoder, digits=(0, 1, 2), epochs=1, frames=2)
+    assert same(other.retrain(seed=4).frames, runs[0].frames)
+
+
+def test_noise_is_put_on_in_training_anew_at_each_step_and_nowhere_else():
+    """Without it in training the same seed has a lower loss; the test images never have it."""
+    noisy = Trainer("arcface", encoder=with_noise, digits=(0, 1), epochs=1, frames=1)
+    assert isinstance(noisy._tail.layers[0], LAYERS.GaussianNoise)
+    result = noisy.retrain()
+    np.testing.assert_allclose(result.test_embeddings[:50], noisy.encoder(load_mnist()[1][0][:50]), atol=1e-4)
+
+
+def test_branches_are_not_flattened():
+    trainer = Trainer("arcface", encoder=with_branches, digits=(0, 1), epochs=1, frames=1)
+    images = load_mnist()[1][0][:50]
+    np.testing.assert_allclose(trainer.retrain().test_embeddings[:50], trainer.encoder(images), atol=1e-4)
+
+
+class Unnamed(LAYERS.Layer):
+    """A layer whose weight nobody can begin anew: it does not keep its initialiser."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], 2), initializer="glorot_uniform", name="own")
+
+    def call(self, x):
+        return keras.ops.matmul(x, self.kernel)
+
+
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        (Unnamed, r"cannot begin .*own anew, for the layer .*\(Unnamed\) has no own_initializer"),
+        (lambda: LAYERS.RandomRotation(0.1), "XLA cannot compile one of its layers"),
+    ],
+)
+def test_what_cannot_be_repeated_is_refused_by_name(last, words):
+    def encoder():
+        front = [LAYERS.Rescaling(1 / 255), LAYERS.Reshape((28, 28, 1))]
+        rest = [LAYERS.Flatten(), LAYERS.Dense(2)]
+        middle = [last()] if last is not Unnamed else [LAYERS.Flatten(), last()]
+        return keras.Sequential([*front, *middle, *rest])
+
+    with pytest.raises(ValueError, match=words):
+        Trainer("arcface", encoder=encoder, epochs=1, frames=1)
+
+
+def test_a_run_that_has_ended_touches_nothing(trainer):
+    ended = trainer.iter_frames(seed=3, margin=0.1)
+    going_on = trainer.iter_frames(seed=5)
+    frames = [next(going_on)]
+    with pytest.raises(RuntimeError, match="this run ended"):
+        next(ended)
+    assert same([*frames, *going_on], trainer.retrain(seed=5).frames)
+
+
+@pytest.mark.parametrize("head", FAMILY)
+def test_a_report_never_raises_at_the_ends_of_the_ranges(head):
+    for end in ("low", "high"):
+        settings = {name: getattr(setting, end) for name, setting in FAMILY[head].settings.items()}
+        frame = Frame(10, math.nan, 0.1, np.zeros((1, 2)), np.zeros(1), np.eye(10, 2))
+        result = Result({"head": head} | settings, [frame], 0.1, np.zeros((1, 2)), 1.0)
+        assert result.explain().startswith("It did not train: ")
 
 
 def test_softmax_has_no_margin():

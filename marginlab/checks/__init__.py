@@ -5,7 +5,7 @@
     report.hint(2)                          # why that may be; hint(3): how to go on
 
 `grade(name, f)` is the same without the printing, for graded cells. What is compared is bound when
-this package is imported, from copies of `marginlab.reference` and `marginlab.budget` of its own. A
+this package is imported, from copies of `marginlab.reference` and `marginlab.room` of its own. A
 graded cell, which must not trust what a notebook did before it, begins with::
 
     import sys

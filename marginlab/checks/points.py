@@ -22,7 +22,7 @@ def own(name):
     return module
 
 
-reference, budget = own("marginlab.reference"), own("marginlab.budget")
+reference, budget = own("marginlab.reference"), own("marginlab.room")
 TASKS = {}
 
 

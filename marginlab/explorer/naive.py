@@ -6,7 +6,6 @@ import keras
 from keras import ops
 
 from marginlab import geometry, heads
-from marginlab.training import DEFAULTS
 
 # Where the cosine is clipped before its acos, and whether the cosine of the result is unrolled.
 FORMS = {
@@ -27,7 +26,7 @@ def naive_head(head, form, num_classes=10, **settings):
             (cos in place of ucos), or "demo-clip" (acos of a cosine clipped to [0, 1 - 1e-5],
             not unrolled: the original demo's SphereFace).
         num_classes: C, at least 2.
-        **settings: margin and scale in place of `training.DEFAULTS[head]`.
+        **settings: margin and scale in place of the defaults of `marginlab.family`.
 
     Returns:
         A layer that is called like a head. Its weight `fell` (3,) remembers the first example of a
@@ -41,7 +40,7 @@ def naive_head(head, form, num_classes=10, **settings):
         raise ValueError(f"head must be one of {', '.join(allowed)}, got {head!r}")
     if form not in FORMS:
         raise ValueError(f"form must be one of {', '.join(FORMS)}, got {form!r}")
-    return _naive(heads.BY_NAME[head], form)(num_classes, name=head, **DEFAULTS[head] | settings)
+    return _naive(heads.BY_NAME[head], form)(num_classes, name=head, **settings)
 
 
 @functools.cache
@@ -76,7 +75,7 @@ def _naive(cured, form):
                 logits = ops.where(true, psi[:, None], logits)
                 if form == "acos":
                     self._watch(c)
-            return self.state["scale"] * logits
+            return self.settings["scale"] * logits
 
         def _watch(self, c):
             self.taken.assign_add(1.0)

@@ -16,11 +16,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from marginlab import plots
-from marginlab.budget import budget
 from marginlab.data import load_mnist
 from marginlab.explorer import page
 from marginlab.explorer.naive import naive_head
 from marginlab.heads import BY_NAME
+from marginlab.room import budget
 from marginlab.training import Trainer
 
 HERE = Path(__file__).parent

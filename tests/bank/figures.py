@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from bank import right, wrong
-from marginlab.budget import budget
-from marginlab.budget import largest_margin as budget_margin
-from marginlab.budget import least_scale as budget_scale
+from marginlab.room import budget
+from marginlab.room import largest_margin as budget_margin
+from marginlab.room import least_scale as budget_scale
 
 # ---- cross-entropy
 

@@ -376,17 +376,16 @@ def retraining(quick):
     demo.compile(optimizer="adam", jit_compile=False)  # the faster of the two for this network
     ours = MarginClassifier(encoders.fast(), layers.ArcFace(10, margin=0.3, scale=30.0))
     ours.compile(optimizer=keras.optimizers.Adam(0.003))
-    images = x / np.float32(255)
     # What is timed is an epoch, or a part of one: the first trace and compilation are left out.
     share = 10 if quick else 1
-    demo.fit(images[:3200], y[:3200], batch_size=32, verbose=0)
-    ours.fit(images[:12000], y[:12000], batch_size=120, verbose=0)
+    demo.fit(x[:3200], y[:3200], batch_size=32, verbose=0)
+    ours.fit(x[:12000], y[:12000], batch_size=120, verbose=0)
     times = {"demo": [], "stock fit": [], "retrain": []}
     for _ in range(2 if quick else 5):
         n = len(x) // share
         for name, model, batch, epochs in (("demo", demo, 32, 3), ("stock fit", ours, 120, trainer.epochs)):
             start = time.perf_counter()
-            model.fit(images[:n], y[:n], batch_size=batch, verbose=0)
+            model.fit(x[:n], y[:n], batch_size=batch, verbose=0)
             times[name].append(share * epochs * (time.perf_counter() - start))
         for seed in range(3):
             times["retrain"].append(trainer.retrain(seed=seed).seconds)

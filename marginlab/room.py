@@ -21,66 +21,37 @@ What is proved, and what was only computed, stands at `neighbour_angle`, `larges
 """
 
 import math
-import numbers
 from dataclasses import dataclass
 
 import numpy as np
 
+from marginlab._checks import number, one_of, whole
+from marginlab.family import FAMILY, NO_MARGIN, places
+
 __all__ = ["Budget", "arrangement", "budget", "cap_fraction", "half_width"]
 __all__ += ["largest_margin", "least_scale", "neighbour_angle", "perfect_loss"]
 
-_MARGINS = {  # head: the three places of (m₁, m₂, m₃) that its margin may fill
-    "softmax": (),
-    "normface": (),
-    "sphereface": (0,),
-    "cosface": (2,),
-    "arcface": (1,),
-    "combined": (0, 1, 2),
-}
-_RANGES = (  # of m₁, m₂, m₃
-    # Below 1 the angle to the own class counts for less than the others, perfect clusters
-    # need not be best, and nothing here would hold.
-    (1.0, math.inf, "a finite multiplier of at least 1"),
-    (0.0, math.pi, "an angle in radians in [0, π]"),
-    (0.0, 2.0, "a number of cosine units in [0, 2]"),
-)
 _TIE = 1e-12  # cosines this close differ by rounding only
-
-
-def _number(name, value, low, high, allowed):
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be {allowed}, got {value!r}")
-    if not (math.isfinite(value) and low <= value <= high):
-        raise ValueError(f"{name} must be {allowed}, got {value!r}")
-    return float(value)
-
-
-def _whole(name, value):
-    allowed = f"{name} must be a whole number of at least 2, got {value!r}"
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(allowed)
-    if value < 2:  # one class has no margin; in one dimension there are two directions and no angles
-        raise ValueError(allowed)
-    return int(value)
 
 
 def _margins(head, margin):
     """(m₁, m₂, m₃) of a head and its margin; None is no margin."""
-    if not isinstance(head, str):
-        raise TypeError(f"head must be one of {', '.join(_MARGINS)}, got {head!r}")
-    if head not in _MARGINS:
-        raise ValueError(f"head must be one of {', '.join(_MARGINS)}, got {head!r}")
-    m, places = [1.0, 0.0, 0.0], _MARGINS[head]
+    one_of("head", head, FAMILY)
+    settings = FAMILY[head].margins
     if margin is None:
-        return tuple(m)
-    if not places:
-        _number("margin", margin, 0, 0, f"None or 0, since {head} has no margin")
-        return tuple(m)
-    if len(places) > 1 and not (isinstance(margin, list | tuple) and len(margin) == 3):
+        return NO_MARGIN
+    if not settings:
+        number("margin", margin, 0, 0, f"None or 0, since {head} has no margin")
+        return NO_MARGIN
+    if len(settings) == 1:
+        margin = [margin]
+    elif not (isinstance(margin, list | tuple) and len(margin) == 3):
         raise TypeError(f"margin must be (m1, m2, m3) for a combined margin, got {margin!r}")
-    for place, value in zip(places, margin if len(places) > 1 else [margin], strict=True):
-        m[place] = _number(f"m{place + 1}" if len(places) > 1 else "margin", value, *_RANGES[place])
-    return tuple(m)
+    given = {
+        setting.name: float(number(setting.name, value, setting.low, setting.high, setting.allowed))
+        for setting, value in zip(settings, margin, strict=True)
+    }
+    return places(head, given)
 
 
 def _gap(angle):
@@ -115,7 +86,7 @@ def arrangement(num_classes, dim=2):
     Raises:
         TypeError, ValueError: for num_classes or dim that is not a whole number of at least 2.
     """
-    C, d = _whole("num_classes", num_classes), _whole("dim", dim)
+    C, d = whole("num_classes", num_classes, 2), whole("dim", dim, 2)
     if d == 2:
         j = np.arange(1, C // 2 + 1)
         return 2 * np.pi * j / C, np.where(2 * j == C, 1, 2)
@@ -223,9 +194,10 @@ def largest_margin(num_classes, dim=2, head="cosface", margin=None):
     Raises:
         TypeError, ValueError: naming the argument that is out of range.
     """
-    C, d = _whole("num_classes", num_classes), _whole("dim", dim)
+    C, d = whole("num_classes", num_classes, 2), whole("dim", dim, 2)
     _, m2, _ = _margins(head, margin)
-    if 2 not in _MARGINS[head] and head != "arcface":
+    asked = {setting.place for setting in FAMILY[head].margins}
+    if 2 not in asked and head != "arcface":
         return (math.inf, math.inf) if head == "sphereface" else (0.0, 0.0)
     low, high = neighbour_angle(C, d)
     if head == "arcface":
@@ -341,7 +313,7 @@ def least_scale(num_classes, dim=2, probability=0.99):
     """
     C, known = num_classes, arrangement(num_classes, dim)
     allowed = f"a number between 1/num_classes and 1, here in ({1 / C:.3g}, 1)"
-    P = _number("probability", probability, np.nextafter(1 / C, 1), np.nextafter(1, 0), allowed)
+    P = number("probability", probability, np.nextafter(1 / C, 1), np.nextafter(1, 0), allowed)
     angles, counts = known or _simplex(C)
     high = 1.0
     while perfect_loss(angles, counts, high) > -math.log(P):
@@ -477,18 +449,19 @@ def budget(num_classes=10, dim=2, head="cosface", margin=None, scale=30.0):
     >>> print(budget(num_classes=10, dim=2, head="cosface", margin=0.35, scale=64.0).explain()[:62])
     No arrangement of 10 classes in the plane can satisfy this mar
     """
-    C, d = _whole("num_classes", num_classes), _whole("dim", dim)
+    C, d = whole("num_classes", num_classes, 2), whole("dim", dim, 2)
     _, m2, m3 = m = _margins(head, margin)
     if scale != "norm" or not isinstance(scale, str):
-        allowed = 'a finite number above 0, or "norm" for ‖x‖'
+        allowed = FAMILY["normface"].settings["scale"].allowed
         if isinstance(scale, str):
             raise ValueError(f"scale must be {allowed}, got {scale!r}")
-        scale = _number("scale", scale, np.nextafter(0, 1), math.inf, allowed)
-    places = _MARGINS[head]
-    margin = None if not places else m if len(places) > 1 else m[places[0]]
+        # Wider than a layer's, which must be a float32.
+        scale = float(number("scale", scale, np.nextafter(0, 1), math.inf, allowed))
+    own = [setting.place for setting in FAMILY[head].margins]
+    margin = None if not own else m if len(own) > 1 else m[own[0]]
 
     held, most = largest_margin(C, d, head, margin)
-    asked = m[places[-1]] if places else 0.0
+    asked = m[own[-1]] if own else 0.0
     feasible = True if asked <= held + _TIE else False if asked > most + _TIE else None
 
     known = arrangement(C, d)
@@ -499,7 +472,7 @@ def budget(num_classes=10, dim=2, head="cosface", margin=None, scale=30.0):
     elif scale == "norm":
         best_scale, loss = _best_scale(angles, counts, m2, m3)
         if known is None:
-            best_scale = math.inf if feasible and (asked < held or not places) else None
+            best_scale = math.inf if feasible and (asked < held or not own) else None
     else:
         best_scale, loss = scale, perfect_loss(angles, counts, scale, m2, m3)
     if known is None and feasible is False:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 import marginlab
-from marginlab.budget import (
+from marginlab.room import (
     Budget,
     arrangement,
     budget,
@@ -149,15 +149,18 @@ def test_nor_does_any_arrangement_in_space(C, d, head, margin, scale):
         value = worst_of(z, C, d, m, scale)
         return np.logaddexp.reduce(sharpness * value) / sharpness
 
-    for _ in range(3):
+    best = budget(C, d, head, margin, scale).best_loss
+    # A start may end in a worse valley, and which one does depends on the processor's rounding.
+    for _ in range(20):
         w = rng.normal(size=(C, d))
         z = np.concatenate([w, w + 0.1 * rng.normal(size=(C, d))]).ravel()
         for sharpness in (1, 10, 100):
             z = minimize(objective, z, (sharpness,), "L-BFGS-B").x
         found = min(found, worst_of(z, C, d, m, scale).max())
-    best = budget(C, d, head, margin, scale).best_loss
-    assert best <= found * (1 + 1e-9) + 1e-9
-    assert found <= best * 1.05 + 1e-3
+        assert best <= found * (1 + 1e-9) + 1e-9
+        if found <= best * 1.05 + 1e-3:
+            return
+    pytest.fail(f"twenty starts found {found:.4f}, and {best:.4f} is said to be the best")
 
 
 @pytest.mark.parametrize(("C", "d"), [(5, 2), (4, 3), (5, 3), (6, 3), (7, 4)])

@@ -1,0 +1,33 @@
+"""The one way that an argument is refused: its name, what came, and what is allowed."""
+
+import math
+import numbers
+
+
+def number(name, value, low, high, allowed):
+    """Return value, a real number with low <= value <= high; `allowed` says so in words."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be {allowed}, got {value!r}")
+    if not (math.isfinite(value) and low <= value <= high):
+        raise ValueError(f"{name} must be {allowed}, got {value!r}")
+    return value
+
+
+def whole(name, value, least):
+    """Return value as an int, a whole number of at least `least`."""
+    allowed = f"{name} must be a whole number of at least {least}, got {value!r}"
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(allowed)
+    if value < least:
+        raise ValueError(allowed)
+    return int(value)
+
+
+def one_of(name, value, choices):
+    """Return value, one of the strings in choices."""
+    allowed = f"{name} must be one of {', '.join(choices)}, got {value!r}"
+    if not isinstance(value, str):
+        raise TypeError(allowed)
+    if value not in choices:
+        raise ValueError(allowed)
+    return value

@@ -1,0 +1,115 @@
+"""The family: of each head its settings, once. Plain data, without Keras.
+
+A setting fills a place of ψ(θ) = ucos(m₁·θ + m₂) - m₃, or is the scale. Layers, the budget,
+the reference, the trainer and the explorers all read this table.
+"""
+
+import dataclasses
+import math
+
+# Normal float32 numbers: outside of them a setting would become 0 or infinity in the layer.
+TINY, HUGE = 2.0**-126, (2 - 2.0**-23) * 2.0**127
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One number that a head takes.
+
+    Attributes:
+        name: the argument's.
+        place: 0, 1 or 2 for m₁, m₂, m₃; None for the scale.
+        low, high: its range, both ends allowed.
+        allowed: the range in words, with the unit.
+        unit: the unit alone, as people read it beside a slider.
+        slider: its least and largest value on a slider, and the step.
+        default: its value where none is given.
+    """
+
+    name: str
+    place: int | None
+    low: float
+    high: float
+    allowed: str
+    unit: str
+    slider: tuple
+    default: float
+
+
+def _multiplier(name, default, most):
+    # Below 1 the angle to the own class counts for less than the others: perfect clusters need not be best.
+    allowed = "a finite multiplier of at least 1"
+    return Setting(name, 0, 1.0, HUGE, allowed, "times the angle", (1, most, 0.1), default)
+
+
+def _angle(name, default, most):
+    allowed = "an angle in radians in [0, π]"
+    return Setting(name, 1, 0.0, math.pi, allowed, "radians", (0, most, 0.05), default)
+
+
+def _cosine(name, default, most):
+    allowed = "a number of cosine units in [0, 2]"
+    return Setting(name, 2, 0.0, 2.0, allowed, "cosine units", (0, most, 0.01), default)
+
+
+def _scale(default, unit="times ψ"):
+    allowed = 'a finite number above 0, or "norm" for ‖x‖'
+    return Setting("scale", None, TINY, HUGE, allowed, unit, (1, 128, 1), default)
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """A head of the family.
+
+    Attributes:
+        title: its name, as people write it.
+        settings: `Setting`s by name.
+        source: who published it.
+    """
+
+    title: str
+    settings: dict
+    source: str
+
+    @property
+    def margins(self):
+        """The settings that fill a place of ψ."""
+        return [setting for setting in self.settings.values() if setting.place is not None]
+
+    @property
+    def defaults(self):
+        """Each setting's default, by name."""
+        return {name: setting.default for name, setting in self.settings.items()}
+
+
+def _member(title, source, *settings):
+    return Member(title, {setting.name: setting for setting in settings}, source)
+
+
+# The defaults were chosen by `python tests/benchmarks/search_defaults.py`; book/results/defaults.md.
+FAMILY = {
+    "softmax": _member("Softmax", "the plain linear layer"),
+    "normface": _member("NormFace", "Wang et al. 2017", _scale(10.0, "times cos θ")),
+    "sphereface": _member(
+        "SphereFace", "Liu et al. 2017, eq. 7", _multiplier("margin", 1.5, 4), _scale(10.0)
+    ),
+    "cosface": _member("CosFace", "Wang et al. 2018, eq. 4", _cosine("margin", 0.1, 1), _scale(30.0)),
+    "arcface": _member("ArcFace", "Deng et al. 2019, eq. 3", _angle("margin", 0.3, 1.5), _scale(30.0)),
+    "combined": _member(
+        "Combined margin",
+        "Deng et al. 2019, eq. 4",
+        _multiplier("m1", 1.0, 3),
+        _angle("m2", 0.2, 1),
+        _cosine("m3", 0.05, 0.5),
+        _scale(30.0),
+    ),
+}
+
+NO_MARGIN = (1.0, 0.0, 0.0)
+
+
+def places(head, settings):
+    """(m₁, m₂, m₃) of a head by name, from its settings by name; what is not given is no margin."""
+    m = list(NO_MARGIN)
+    for setting in FAMILY[head].margins:
+        m[setting.place] = settings.get(setting.name, m[setting.place])
+    return tuple(m)

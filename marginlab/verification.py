@@ -1,0 +1,123 @@
+"""Verification: are two images of one person? Pairs, rates, and recall, in NumPy.
+
+A pair is accepted when its similarity, a cosine, reaches a threshold. The false accept rate (FAR) is
+the share of pairs of two people that are accepted, the true accept rate (TAR) that of pairs of one.
+"""
+
+import numpy as np
+
+from marginlab._checks import number, whole
+from marginlab.reference import unit
+
+__all__ = ["eer", "pairs", "rates", "recall_at", "tar_at"]
+
+
+def pairs(labels, count, seed=0):
+    """Draw pairs of images, half of them of one person.
+
+    Args:
+        labels: ``(N,)``, who is on each image.
+        count: how many pairs, at least 2.
+        seed: of the draw.
+
+    Returns:
+        first ``(count,)``, second ``(count,)``: indices, different in each pair; and same ``(count,)``, bool.
+
+    Raises:
+        TypeError, ValueError: for a count below 2, or labels with no two alike or no two different.
+    """
+    labels, count = np.asarray(labels).reshape(-1), whole("count", count, 2)
+    people, who, images = np.unique(labels, return_inverse=True, return_counts=True)
+    if len(people) < 2 or images.max() < 2:
+        raise ValueError(
+            f"labels must have two people, and one of them twice; got {len(people)} in {len(labels)} images"
+        )
+    rng = np.random.default_rng(seed)
+    same = np.arange(count) < count // 2
+    # Sorted by person, those of one stand together: another of the same is some places further on.
+    order = np.argsort(who, kind="stable")
+    start = np.concatenate([[0], np.cumsum(images)[:-1]])
+    place = np.empty(len(labels), int)
+    place[order] = np.arange(len(labels)) - start[who[order]]
+    first = np.empty(count, int)
+    first[same] = rng.choice(np.flatnonzero(images[who] > 1), same.sum())
+    first[~same] = rng.integers(len(labels), size=(~same).sum())
+    own = who[first]
+    step = 1 + np.floor(rng.random(count) * (images[own] - 1)).astype(int)
+    alike = order[start[own] + (place[first] + step) % images[own]]
+    others = len(labels) - images[own]
+    skip = np.floor(rng.random(count) * others).astype(int)
+    other = order[np.where(skip < start[own], skip, skip + images[own])]
+    return first, np.where(same, alike, other), same
+
+
+def rates(similarity, same):
+    """FAR and TAR at each threshold at which one of them changes.
+
+    Args:
+        similarity: ``(N,)``, of each pair.
+        same: ``(N,)``, bool, whether it is of one person.
+
+    Returns:
+        threshold, far, tar ``(n,)``: from a threshold that accepts nothing (infinite) down to the least.
+
+    Raises:
+        ValueError: without pairs of both kinds, or with a NaN.
+    """
+    similarity, same = np.asarray(similarity, "float64"), np.asarray(same, bool)
+    if similarity.shape != same.shape or similarity.ndim != 1:
+        raise ValueError(
+            f"similarity and same must have one shape (N,), got {similarity.shape} and {same.shape}"
+        )
+    if not (same.any() and not same.all()):
+        raise ValueError(f"same must have pairs of both kinds, got {same.sum()} of {same.size} true")
+    if np.isnan(similarity).any():
+        raise ValueError(f"similarity must be numbers, got NaN in {np.isnan(similarity).sum()} places")
+    order = np.argsort(-similarity, kind="stable")
+    falling, hits = similarity[order], np.cumsum(same[order])
+    last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True))  # equal ones are accepted together
+    tar, far = hits[last] / same.sum(), (1 + last - hits[last]) / (~same).sum()
+    return (
+        np.concatenate([[start], values]) for start, values in ((np.inf, falling[last]), (0, far), (0, tar))
+    )
+
+
+def tar_at(similarity, same, far=0.01):
+    """The largest TAR with a false accept rate of at most `far`, in [0, 1]."""
+    number("far", far, 0, 1, "a rate in [0, 1]")
+    _, fars, tars = rates(similarity, same)
+    return float(tars[fars <= far].max())
+
+
+def eer(similarity, same):
+    """The equal error rate: FAR = 1 - TAR, on the line between the two thresholds next to it."""
+    _, far, tar = rates(similarity, same)
+    gap = far - (1 - tar)  # rises from -1 to 1
+    i = int(np.argmax(gap >= 0))
+    part = -gap[i - 1] / (gap[i] - gap[i - 1])
+    return float(far[i - 1] + part * (far[i] - far[i - 1]))
+
+
+def recall_at(embeddings, labels, k=1):
+    """Share of images that have one of their own person among their k nearest others, by the cosine.
+
+    Args:
+        embeddings: ``(N, d)``.
+        labels: ``(N,)``. Who is on one image alone does not count.
+        k: at least 1.
+
+    Raises:
+        ValueError: if nobody is on two images.
+    """
+    x, labels, k = unit(embeddings), np.asarray(labels).reshape(-1), whole("k", k, 1)
+    _, who, images = np.unique(labels, return_inverse=True, return_counts=True)
+    asked = np.flatnonzero(images[who] > 1)
+    if not asked.size:
+        raise ValueError(f"labels must have somebody twice, got {len(images)} people in {len(labels)} images")
+    k, right = min(k, len(x) - 1), 0
+    for rows in np.array_split(asked, -(-len(asked) // 1000)):
+        similarity = x[rows] @ x.T
+        similarity[np.arange(len(rows)), rows] = -np.inf
+        nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
+        right += (labels[nearest] == labels[rows][:, None]).any(axis=1).sum()
+    return float(right / len(asked))
