@@ -5,16 +5,21 @@ VENV := .venv
 PY := $(VENV)/bin/python
 # TensorFlow's running commentary on the machine would bury what is said here.
 export TF_CPP_MIN_LOG_LEVEL := 3
+# XLA's programs, once compiled, serve every process: those of a book, of the tests. For this processor only.
+PROCESSOR := $(shell grep -m1 '^flags' /proc/cpuinfo 2>/dev/null | cksum | cut -d' ' -f1)
+export TF_XLA_FLAGS ?= --tf_xla_persistent_cache_directory=$(CURDIR)/.cache/xla-$(PROCESSOR)
 CODE := $(shell find marginlab -name '*.py' -o -name '*.js')
 INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help book html pdf lab test bench bench-quick lint clean
+.PHONY: help book html pdf lab test test-all test-rounding bench bench-quick lint clean
 help:
 	@echo "make book   build the book and serve it on localhost     (first time about 10 minutes, then seconds)"
 	@echo "make html   build the book into _build/html"
 	@echo "make pdf    print the book into _build/marginlab.pdf      (needs a Chromium, and no TeX)"
 	@echo "make lab    open the lessons in JupyterLab"
-	@echo "make test   run all tests                                (about 30 minutes)"
+	@echo "make test   run the tests                                (about 30 minutes)"
+	@echo "make test-all       the same, on PyTorch too, and under other rounding (about an hour and a half)"
+	@echo "make test-rounding  the numerical tests as other processors round"
 	@echo "make bench  measure accuracies, speed and the defaults    (about 35 minutes; make bench-quick: 3)"
 	@echo "make lint   check style, and that no notebook holds outputs"
 	@echo "make clean  remove everything that was built or installed here"
@@ -55,9 +60,16 @@ lab: $(VENV)/.lab
 	@$(VENV)/bin/jupyter lab lessons
 
 test: $(VENV)/.test,book,lab
-	@echo "Running all tests: about 30 minutes on two cores ..."
+	@echo "Running the tests, two files at a time: about 30 minutes on two cores ..."
 	@$(PY) tests/browser.py
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov=marginlab --cov-report=term
+
+# PyTorch is tested wherever it is installed, and the bench extra brings it.
+test-all: $(VENV)/.test,book,lab,bench test test-rounding
+
+test-rounding: $(VENV)/.test,book,lab
+	@echo "Running the numerical tests under five kinds of rounding: about half an hour ..."
+	@$(PY) tests/rounding.py
 
 bench: $(VENV)/.test,bench
 	@echo "Measuring everything, against peers: about 35 minutes on two quiet cores ..."

@@ -7,6 +7,8 @@ import importlib
 
 from marginlab.room import budget
 
+__version__ = "0.1.0"
+
 _HOMES = {
     "load_mnist": "data",
     "MarginClassifier": "classifier",
@@ -14,7 +16,7 @@ _HOMES = {
     "explore": "explorer",
     "compare": "explorer",
 }
-__all__ = ["budget", "heads", *_HOMES]
+__all__ = ["__version__", "budget", "heads", *_HOMES]
 
 
 def __getattr__(name):

@@ -22,8 +22,7 @@ def _scaled(x):
     Cure: divide by the largest entry first; put a constant in place of the
     zero vector, whose derivative is then 0. A NaN is not zero, and passes.
     """
-    # `initial`, or TensorFlow refuses a batch of none.
-    size = ops.stop_gradient(ops.max(ops.abs(x), axis=-1, keepdims=True, initial=0.0))
+    size = ops.stop_gradient(ops.max(ops.abs(x), axis=-1, keepdims=True))
     nonzero = ops.not_equal(size, 0.0)
     size = ops.where(nonzero, size, 1.0)
     return size, ops.where(nonzero, x / size, 0.0), nonzero

@@ -410,9 +410,9 @@ def main(argv=None):
     parser.add_argument(
         "--out",
         type=Path,
-        default=Path("book/results"),
+        default=Path("_build/reproduction"),
         metavar="DIR",
-        help="where to write (default: %(default)s)",
+        help="where to write (default: %(default)s; book/results renews the book's own)",
     )
     args = parser.parse_args(argv)
     if keras.backend.backend() != "tensorflow":

@@ -19,7 +19,7 @@ def gradients(head, loss, x, labels=None):
     elif BACKEND == "jax":
         import jax
 
-        fixed = [w.value for w in head.non_trainable_weights]
+        fixed = [w.value for w in head.non_trainable_variables]
 
         def run(x, weights):
             return loss(head.stateless_call(weights, fixed, x, labels)[0])

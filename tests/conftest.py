@@ -12,6 +12,22 @@ settings.register_profile("marginlab", deadline=None, derandomize=True, max_exam
 settings.load_profile("marginlab")
 
 
+# Those that take minutes: begun first, so that two workers end together.
+LONGEST = [
+    "test_book",
+    "test_backends",
+    "test_course",
+    "test_distribution",
+    "test_lessons",
+    "test_explorer_lab",
+]
+
+
+def pytest_collection_modifyitems(items):
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
 @pytest.fixture(scope="session")
 def browser():
     """A headless browser by Playwright; without one the test is skipped, and in CI it fails."""

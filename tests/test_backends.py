@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-FILES = ["test_geometry.py", "test_heads.py", "test_numerics.py", "test_blockwise.py"]
+FILES = ["test_geometry.py", "test_heads.py", "test_numerics.py", "test_blockwise.py", "test_in_use.py"]
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
@@ -17,7 +17,7 @@ def test_heads_on(backend):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed (the bench extra brings torch)")
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--no-cov", "-p", "no:cacheprovider", *FILES],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *FILES],
         cwd=HERE,
         env=os.environ | {"KERAS_BACKEND": backend},
         capture_output=True,

@@ -26,7 +26,7 @@ class Blockwise:
         self.head, self.settings = head, settings
         self.trainable_weights, self.non_trainable_weights = (
             head.trainable_weights,
-            head.non_trainable_weights,
+            head.non_trainable_variables,
         )
 
     def __call__(self, x, labels):

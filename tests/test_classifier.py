@@ -258,7 +258,10 @@ def test_watch_names_bad_data(x, y, words, capsys):
 
 
 def test_watch_blames_the_learning_rate_when_norms_explode():
-    m, watch = model(optimizer=keras.optimizers.SGD(1e8)), MarginWatch(X[:64], Y[:64], verbose=0)
-    m.fit(X, Y, epochs=5, verbose=0, callbacks=[watch])
-    assert "the loss is not finite. First place: " in watch.first_nan
+    m, watch = model(optimizer=keras.optimizers.SGD()), MarginWatch(X[:64], Y[:64], verbose=0)
+    rates = keras.callbacks.LearningRateScheduler(lambda epoch: (1e8, 1e38)[epoch])
+    m.fit(X, Y, epochs=2, verbose=0, callbacks=[watch, rates])
+    assert watch.history[0]["norms"][1] > 1e4
+    assert watch.first_nan.startswith("Epoch 2, ")
+    assert "Embeddings had grown to " in watch.first_nan
     assert watch.first_nan.endswith(": lower the learning rate.")

@@ -1,6 +1,9 @@
 """The model in use: loops of one's own, files of other models, padding, several inputs, open sets."""
 
 import inspect
+import os
+import subprocess
+import sys
 import warnings
 
 import keras
@@ -16,7 +19,6 @@ BACKEND = keras.backend.backend()
 rng = np.random.default_rng(0)
 X = rng.integers(0, 256, (64, 28, 28), "uint8")
 Y = rng.integers(0, 10, 64)
-COSINE = [name for name in heads.BY_NAME if name != "softmax"]
 
 
 def small():
@@ -481,14 +483,6 @@ def test_embedding_leaves_no_trace_in_the_file(tmp_path):
     np.testing.assert_array_equal(again.embed(X), m.embed(X))
 
 
-@pytest.mark.parametrize("name", COSINE)
-def test_a_batch_of_none(name):
-    head = heads.BY_NAME[name](10)
-    head.build((None, 4))
-    assert head(np.zeros((0, 4), "float32")).shape == (0, 10)
-    assert head(np.zeros((0, 4), "float32"), np.zeros(0, "int32")).shape == (0, 10)
-
-
 # ---- People who are not in training --------------------------------------------------------------
 
 
@@ -565,3 +559,29 @@ def test_a_watch_with_a_layer_for_an_encoder_still_diagnoses():
     watch = callbacks.MarginWatch(x[:32], Y[:32], verbose=0)
     model(encoder=keras.layers.Dense(2)).fit(x, Y, epochs=2, callbacks=[watch], verbose=0)
     assert "the loss is not finite. First place: dense" in watch.first_nan
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="starts a JAX of its own")
+def test_classes_that_the_devices_do_not_divide_are_refused_in_words():
+    code = """
+import keras
+from marginlab import heads
+devices = keras.distribution.list_devices()
+mesh = keras.distribution.DeviceMesh((1, len(devices)), ["batch", "model"], devices)
+layout = keras.distribution.LayoutMap(mesh)
+layout[".*class_directions"] = ("model", None)
+keras.distribution.set_distribution(
+    keras.distribution.ModelParallel(layout_map=layout, batch_dim_name="batch")
+)
+heads.ArcFace(12).build((None, 4))
+try:
+    heads.ArcFace(10).build((None, 4))
+except ValueError as error:
+    print(error)
+"""
+    flags = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | flags, capture_output=True, text=True, check=True
+    )
+    assert "num_classes must be a multiple of the devices" in run.stdout
+    assert "got 10. Round it up" in run.stdout

@@ -212,7 +212,7 @@ BAD = [
     (lambda: Trainer("arcfase"), ValueError, r"head must be one of softmax, .*got 'arcfase'"),
     (lambda: Trainer("arcface", margin=4.0), ValueError, r"margin .*got 4"),
     (lambda: Trainer("cosface", epochs=0), ValueError, r"epochs .*at least 1, got 0"),
-    (lambda: Trainer("cosface", batch_size=1.5), ValueError, r"batch_size .*got 1.5"),
+    (lambda: Trainer("cosface", batch_size=1.5), TypeError, r"batch_size .*got 1.5"),
 ]
 
 

@@ -1,0 +1,54 @@
+"""What is handed on: one version, and a wheel and a source distribution that hold what they should."""
+
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import marginlab
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_one_version():
+    """The package's own; what cannot read it, the citations, must agree."""
+    assert 'dynamic = ["version"]' in (ROOT / "pyproject.toml").read_text()
+    for name, pattern in (("CITATION.cff", r"^version: (.*)$"), ("book/citing.md", r"version = \{(.*)\}")):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert re.findall(pattern, text, re.M) == [marginlab.__version__], name
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """Names in the wheel and in the source distribution, as pip would get them from this checkout."""
+    out = tmp_path_factory.mktemp("dist")
+    code = (
+        "import sys; from hatchling.builders.wheel import WheelBuilder;"
+        "from hatchling.builders.sdist import SdistBuilder;"
+        "[next(b('.').build(directory=sys.argv[1])) for b in (WheelBuilder, SdistBuilder)]"
+    )
+    subprocess.run([sys.executable, "-c", code, str(out)], cwd=ROOT, check=True)
+    (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
+    names = tarfile.open(sdist).getnames()
+    return zipfile.ZipFile(wheel).namelist(), [name.partition("/")[2] for name in names]
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(built):
+    wheel, _ = built
+    tops = {name.partition("/")[0] for name in wheel}
+    assert tops == {"marginlab", f"marginlab-{marginlab.__version__}.dist-info"}
+    tracked = subprocess.run(
+        ["git", "ls-files", "marginlab"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert {name for name in wheel if name.startswith("marginlab/")} == set(tracked)
+
+
+def test_the_source_distribution_builds_and_holds_no_solution(built):
+    _, sdist = built
+    assert {"Makefile", "constraints.txt", "pyproject.toml", "README.md", "_toc.yml"} <= set(sdist)
+    assert any(name.endswith("lesson.ipynb") for name in sdist)
+    assert not [name for name in sdist if name.endswith("exercises.ipynb")]
