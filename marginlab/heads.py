@@ -185,7 +185,7 @@ class _Head(keras.layers.Layer, abc.ABC):
                 name="class_directions",
             )
         except ValueError as error:
-            if "divisible" not in str(error):
+            if "evenly divide" not in str(error):
                 raise
             raise ValueError(
                 "num_classes must be a multiple of the devices that class_directions are split over, got "

@@ -33,7 +33,8 @@ def built(tmp_path_factory):
     )
     subprocess.run([sys.executable, "-c", code, str(out)], cwd=ROOT, check=True)
     (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
-    names = tarfile.open(sdist).getnames()
+    with tarfile.open(sdist) as archive:
+        names = archive.getnames()
     return zipfile.ZipFile(wheel).namelist(), [name.partition("/")[2] for name in names]
 
 
