@@ -11,8 +11,10 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from nbformat.v4 import new_output
 from nbgrader.preprocessors import NbGraderPreprocessor
@@ -27,6 +29,7 @@ _OUTPUTS = 400  # of a cell
 _BYTES = 2**24  # of a cell's outputs
 _PRINTED = 100_000  # characters of a cell
 _PROCESSES = 64  # of a submission, all together
+_TASKS = 512  # processes and threads of a submission, where they are counted by the kernel
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,13 @@ class Interpreter:
 
     def __init__(self, wall: walls.Wall, limits: Limits):
         self.folder = tempfile.TemporaryDirectory(prefix="marginlab-")
+        self.group = _counted_group()
+        command = wall.command(walls.interpreter(limits.megabytes), self.folder.name)
+        if self.group:  # the first process puts itself into it, and all others are born there
+            enter = 'echo $$ > "$0/cgroup.procs"; exec "$@"'
+            command = ["/bin/sh", "-c", enter, str(self.group), *command]
         self.process = subprocess.Popen(
-            wall.command(walls.interpreter(limits.megabytes), self.folder.name),
+            command,
             env=wall.environment(self.folder.name),
             cwd=self.folder.name,
             stdin=subprocess.PIPE,
@@ -154,6 +162,39 @@ class Interpreter:
             pipe.close()
         with contextlib.suppress(OSError):
             self.folder.cleanup()
+        if self.group:
+            threading.Thread(target=_remove, args=(self.group,)).start()
+
+
+def _counted_group():
+    """A control group that holds so many tasks and no more, or None where this user may not make one.
+
+    RLIMIT_NPROC (`inside.limit`) stops everybody's fork bomb but root's, for whom the kernel does not ask it;
+    and root is who may make control groups.
+    """
+    if not sys.platform.startswith("linux") or os.geteuid() != 0:
+        return None
+    for folder in ("/sys/fs/cgroup/pids", "/sys/fs/cgroup"):
+        group = Path(folder, f"marginlab-{uuid.uuid4()}")
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        if (group / "pids.max").exists():
+            (group / "pids.max").write_text(str(_TASKS))
+            return group
+        group.rmdir()
+    return None
+
+
+def _remove(group):
+    """Remove a control group, when the last of its processes is gone."""
+    for _ in range(100):
+        try:
+            group.rmdir()
+            return
+        except OSError:
+            time.sleep(0.1)
 
 
 def _family(pid):
