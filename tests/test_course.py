@@ -616,6 +616,34 @@ def test_a_student_who_hands_in_again_is_graded_anew_and_nobody_else(thrice, tmp
     assert rest == [f"grades-{ARC}.csv", f"report-{ARC}.html"]
 
 
+def test_a_student_with_numbers_of_their_own_is_graded_on_these(tmp_path):
+    """And one who copied a neighbour's number copied a wrong one."""
+    mine = course.set_numbers(course.WithoutNotes()(sheet(COS), {})[0], f"7/ada/{COS}")
+    course.write_notebook(mine, tmp_path / "export" / "ada" / course.SHEET)
+    copied = nbformat.from_dict(mine)
+    answer = next(cell for cell in copied.cells if cell.id == "x04-predict-answer")
+    answer.source = "largest, two_neighbours, accuracy = 0.7, 0.001, 1.0"
+    course.write_notebook(copied, tmp_path / "export" / "bob" / course.SHEET)
+    rows = course.grade(tmp_path / "export", COS, tmp_path / "out", LESSONS, seed="7")
+    assert [row["score"] for row in rows] == [automatic(sheet(COS)), automatic(sheet(COS)) - 2]
+    notebook = nbformat.read(tmp_path / "out" / "autograded" / "ada" / COS / course.SHEET, 4)
+    assert course.numbers(sheet(COS))
+    assert sources(nbformat.writes(mine)).count("# your numbers") > 1
+    lines = re.findall(r".*# your numbers", "\n".join(cell.source for cell in notebook.cells))
+    assert set(lines) == set(re.findall(r".*# your numbers", sources(nbformat.writes(mine))))
+
+
+def test_importing_the_course_changes_nothing_around_it():
+    code = (
+        "import os, sys, signal; before = dict(os.environ), list(sys.path), signal.getsignal(signal.SIGINT)\n"
+    )
+    code += "import marginlab.course, marginlab.course.__main__\n"
+    code += "assert before == (dict(os.environ), sys.path, signal.getsignal(signal.SIGINT))"
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 # What there is to say when there is no wall, and when somebody has seen enough.
 
 
