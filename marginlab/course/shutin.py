@@ -175,7 +175,11 @@ def _counted_group():
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
         return None
     for folder in ("/sys/fs/cgroup/pids", "/sys/fs/cgroup"):
-        group = Path(folder, f"marginlab-{uuid.uuid4()}")
+        group = Path(folder, f"marginlab-{os.getpid()}-{uuid.uuid4()}")
+        for old in Path(folder).glob("marginlab-*-*"):  # of graders that were killed
+            if not Path("/proc", old.name.split("-")[1]).exists():
+                with contextlib.suppress(OSError):
+                    old.rmdir()
         try:
             group.mkdir()
         except OSError:
