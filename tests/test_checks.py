@@ -221,6 +221,24 @@ def test_no_end(f):
     assert threading.active_count() <= threads
 
 
+@pytest.mark.parametrize(("caught", "stays"), [("BaseException", True), ("ValueError", False)])
+def test_a_thread_that_stays_is_said_in_the_finding(caught, stays):
+    """A loop that catches whatever is thrown into it cannot be ended, and is named while it runs."""
+    space = {"go_on": True, "time": time, "np": np}
+    loop = f"        try:\n            time.sleep(0.005)\n        except {caught}:\n            pass"
+    exec(f"def f(x):\n    while go_on:\n{loop}\n    return x", space)
+    before = set(threading.enumerate())
+    report = checks.grade("unit", space["f"], seconds=0.2)
+    left = set(threading.enumerate()) - before
+    space["go_on"] = False
+    for thread in left:
+        thread.join(10)
+    assert report.kind == "time"
+    assert bool(left) == stays
+    assert ("still runs" in report.hint(1)) == stays
+    assert ("restart the kernel" in str(report).replace("\n       ", " ")) == stays
+
+
 def test_no_end_in_code_that_cannot_be_stopped():
     """A thread that waits in C ends when it comes back; the words about it are not kept waiting."""
     woken, trace = threading.Event(), sys.gettrace()

@@ -71,7 +71,7 @@ def test_a_sheet_without_answers_says_so_in_words(name, tmp_path):
 
 
 def only_visible(cell):
-    cell.source = course._hidden_removed(cell.source)
+    cell.source = course.hidden_removed(cell.source)
     return cell
 
 

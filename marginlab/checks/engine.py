@@ -211,7 +211,11 @@ class _Sink:
 
 
 def _in_thread(work, seconds):
-    """Run work() with prints caught, and end it when its time is over; returns what was printed."""
+    """Run work() with prints caught, and end it when its time is over.
+
+    Returns what was printed, and whether it goes on all the same. Code that catches everything that is thrown
+    into it goes on until the interpreter ends: no thread of Python's can be ended from outside.
+    """
     sink, screen = _Sink(), sys.stdout
     thread = threading.Thread(target=work, daemon=True)
     sys.stdout = sink
@@ -223,7 +227,7 @@ def _in_thread(work, seconds):
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(_Stop))
             thread.join(0.5)
         sys.stdout = screen
-    return sink
+    return sink, thread.is_alive()
 
 
 def _copies(args):
@@ -514,7 +518,7 @@ def run(task, f, seed=0, seconds=SECONDS):
         except _Stop:
             pass
 
-    sink = _in_thread(work, seconds)
+    sink, stays = _in_thread(work, seconds)
     globals().update(own)
     report.printed = sink.kept + " …" * (sink.count > SHOWN)
 
@@ -531,7 +535,8 @@ def run(task, f, seed=0, seconds=SECONDS):
     report.parts = {part.name: part.name in right for part in parts}
     if sink.count > PRINTED or len(calls) < len(cases):
         report.parts = dict.fromkeys(report.parts, False)
-        report.finding = _FLOOD if sink.count > PRINTED else _endless(cases[len(calls)][1].what, seconds)
+        endless = _endless(cases[min(len(calls), len(cases) - 1)][1].what, seconds, stays)
+        report.finding = _FLOOD if sink.count > PRINTED else endless
     elif findings:
         first, evidence = findings[0]
         start = next((i for i, e in enumerate(failed) if e is evidence), 0)
@@ -547,10 +552,13 @@ _FLOOD = Finding(
 )
 
 
-def _endless(what, seconds):
+def _endless(what, seconds, stays):
+    where = f"With {what} your function did not return within {seconds:g} seconds."
+    if stays:
+        where += " It could not be stopped and still runs, beside all that you do next: restart the kernel."
     return Finding(
         "time",
-        f"With {what} your function did not return within {seconds:g} seconds.",
+        where,
         "A while loop whose condition never becomes false, or a loop over far more than the rows given.",
         "Print the loop's variable a few times. If the notebook stays slow, restart the kernel.",
     )

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import nbformat
 import psutil
+from nbgrader.utils import is_grade, is_solution
 
 from marginlab import course
 
@@ -27,12 +28,14 @@ def submissions(folder, sheet, count):
     source = course.WithoutNotes()(nbformat.read(LESSONS / sheet / course.SHEET, 4), {})[0]
     course.release(LESSONS, folder / "release")
     empty = nbformat.read(folder / "release" / sheet / course.SHEET, 4)
-    answers = [cell.id for cell in source.cells if course.is_solution(cell) and not course.is_grade(cell)]
+    answers = [cell.id for cell in source.cells if is_solution(cell) and not is_grade(cell)]
     for number in range(count):
         nb = nbformat.from_dict(empty if number % 3 == 1 else source)
         if number % 3 == 2:
             nb.cells = [cell for cell in nb.cells if cell.id != answers[number % len(answers)]]
-        course._write(nb, folder / "export" / f"Student_{number}_assignsubmission_file_" / course.SHEET)
+        course.write_notebook(
+            nb, folder / "export" / f"Student_{number}_assignsubmission_file_" / course.SHEET
+        )
     return folder / "export"
 
 
