@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from marginlab import verification
+
+rng = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("images", [[2, 1], [5, 5, 5], [1, 1, 40, 2], list(range(1, 30))])
+def test_pairs_are_what_they_say(images):
+    labels = rng.permutation(np.repeat(np.arange(len(images)) * 7 - 3, images))
+    first, second, same = verification.pairs(labels, 4000, seed=1)
+    assert (first != second).all()
+    np.testing.assert_array_equal(labels[first] == labels[second], same)
+    assert same.sum() == 2000
+    for a, b in zip((first, second, same), verification.pairs(labels, 4000, seed=1), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(first, verification.pairs(labels, 4000, seed=2)[0])
+
+
+def test_every_pair_of_one_person_is_as_likely_as_another():
+    labels = np.repeat([4, 9], [5, 5])
+    first, second, same = verification.pairs(labels, 80_000)
+    counts = np.zeros((10, 10))
+    np.add.at(counts, (first[same], second[same]), 1)
+    found = counts[labels[:, None] == labels][~np.eye(5, dtype=bool)[None].repeat(2, 0).ravel()]
+    np.testing.assert_allclose(found, 1000, rtol=0.15)
+
+
+def by_hand(similarity, same, far):
+    """The largest TAR over all thresholds, by counting."""
+    best = 0.0
+    for threshold in [np.inf, *similarity]:
+        accepted = similarity >= threshold
+        if np.mean(accepted[~same]) <= far:
+            best = max(best, np.mean(accepted[same]))
+    return best
+
+
+scores = st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=2, max_size=30).filter(
+    lambda rows: len({same for _, same in rows}) == 2
+)
+
+
+@given(scores, st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0]))
+def test_tar_is_that_of_counting_ties_and_all(rows, far):
+    similarity, same = (np.array(v) for v in zip(*rows, strict=True))
+    assert verification.tar_at(similarity, same, far) == pytest.approx(by_hand(similarity, same, far))
+
+
+@given(scores)
+def test_rates_rise_and_the_equal_error_rate_lies_between(rows):
+    similarity, same = (np.array(v) for v in zip(*rows, strict=True))
+    threshold, far, tar = verification.rates(similarity, same)
+    assert (far[0], tar[0], far[-1], tar[-1]) == (0, 0, 1, 1)
+    assert (np.diff(threshold) < 0).all()
+    assert (np.diff(far) >= 0).all()
+    assert (np.diff(tar) >= 0).all()
+    assert 0 <= verification.eer(similarity, same) <= 1
+    # Whoever turns all answers round has as many right as he had wrong.
+    assert verification.eer(similarity, same) + verification.eer(-similarity, same) == pytest.approx(1)
+
+
+def test_a_case_by_hand():
+    similarity = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2]
+    same = [True, True, False, True, False, True, False, False]
+    assert verification.eer(similarity, same) == 0.25
+    assert verification.tar_at(similarity, same, 0.0) == 0.5
+    assert verification.tar_at(similarity, same, 0.25) == 0.75
+
+
+def test_recall():
+    angles = np.array([0.0, 0.1, 1.0, 1.1, 2.0])
+    x = np.stack([np.cos(angles), np.sin(angles)], axis=-1) * [[1.0], [5], [1], [9], [1]]
+    assert verification.recall_at(x, [0, 0, 1, 1, 2]) == 1
+    assert verification.recall_at(x, [0, 1, 0, 1, 2]) == 0
+    assert verification.recall_at(x, [0, 1, 0, 1, 2], k=3) == 1
+    assert verification.recall_at(x, [0, 0, 1, 1, 2], k=99) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: verification.pairs([1, 1], 4), ValueError, "labels must have two people"),
+        (
+            lambda: verification.pairs([1, 2], 4),
+            ValueError,
+            "labels must have two people, and one of them twice",
+        ),
+        (
+            lambda: verification.pairs([1, 1, 2], 1),
+            ValueError,
+            "count must be a whole number of at least 2, got 1",
+        ),
+        (lambda: verification.rates([1.0, 2.0], [True, True]), ValueError, "pairs of both kinds, got 2 of 2"),
+        (lambda: verification.rates([1.0, np.nan], [True, False]), ValueError, "got NaN in 1 places"),
+        (lambda: verification.rates([1.0], [True, False]), ValueError, r"one shape \(N,\), got \(1,\) and"),
+        (
+            lambda: verification.tar_at([1, 2], [True, False], 1.5),
+            ValueError,
+            r"far must be a rate in \[0, 1\]",
+        ),
+        (lambda: verification.recall_at(np.eye(3), [0, 1, 2]), ValueError, "labels must have somebody twice"),
+        (lambda: verification.recall_at(np.eye(3), [0, 0, 2], k=0), ValueError, "k must be a whole number"),
+    ],
+)
+def test_what_is_refused(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
