@@ -1,10 +1,11 @@
-"""For readers: how long a chapter takes to read, and light figures that load when they are reached."""
+"""For readers: the number of a chapter, how long it takes to read, and light figures that load when they are reached."""
 
 import re
 from pathlib import Path
 
 from docutils import nodes
 
+CHAPTER = re.compile(r"lessons/(\d+)_")
 WORDS, LINES = 200, 25  # a minute, of prose and of code
 
 
@@ -20,6 +21,17 @@ def minutes(doctree):
     code = [n for n in doctree.findall(nodes.literal_block) if "python" in n.get("language", "")]
     lines = sum(n.astext().count("\n") + 1 for n in code if n not in folded)
     return round(words / WORDS + lines / LINES)
+
+
+def _number(app, doctree):
+    """The prose says "chapter 5": so its title says 5, in the sidebar and in links too.
+
+    The number is the folder's. The numbers that Jupyter Book gives would begin with 1.
+    """
+    chapter = CHAPTER.match(app.env.docname)
+    if chapter:
+        title = next(iter(doctree.findall(nodes.title)))
+        title.insert(0, nodes.Text(f"{int(chapter[1])}. "))
 
 
 def _prepare(app, doctree):
@@ -56,6 +68,7 @@ def _lighter(app, exception):
 def setup(app):
     app.connect("builder-inited", _one_page)
     app.connect("build-finished", _lighter)
+    app.connect("doctree-read", _number, priority=100)  # before Sphinx collects the titles
     app.connect("doctree-read", _prepare)
     app.connect("html-page-context", _accessible)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

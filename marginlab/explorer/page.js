@@ -56,10 +56,11 @@ function makeWorker() {
 
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 
-function unpackFrame({ reach, embeddings, directions, ...rest }) {
+function unpackFrame({ reach, embeddings, directions, linear, ...rest }) {
   const shares = new Int16Array(bytes(embeddings).buffer);
   const coordinates = Float32Array.from(shares, (v) => (v / 32767) * reach);
-  return { ...rest, died: null, directions: Float32Array.from(directions), embeddings: coordinates };
+  const frame = { ...rest, died: null, directions: Float32Array.from(directions), embeddings: coordinates };
+  return linear ? { ...frame, linear: Float32Array.from(linear) } : frame;
 }
 
 function sample() {
