@@ -58,7 +58,9 @@ def _rerun(app, doctree):
 
     try:
         for node in found:
-            node.replace_self(nodes.raw("", page.rerun(node.astext(), run), format="html", classes=node["classes"]))
+            node.replace_self(
+                nodes.raw("", page.rerun(node.astext(), run), format="html", classes=node["classes"])
+            )
     finally:
         for each in started:
             each.close()

@@ -1,4 +1,4 @@
-"""For readers: the number of a chapter, how long it takes to read, and light figures that load when they are reached."""
+"""For readers: a chapter's number, how long it takes to read, and light figures that load when reached."""
 
 import re
 from pathlib import Path

@@ -17,7 +17,7 @@ from marginlab.explorer import page
 KEEP = 5  # every so many of the frames that the page draws go into the page: 20 of 100
 MODULES = "engine", "kernels", "worker"
 
-# Frames come out as one array of numbers and one JSON of facts; a generator is left where it stands until its turn.
+# Frames come out as one array of numbers and one JSON of facts.
 RUN = """settings => {
     const frames = [...engine.train(data, settings, { kernels: fast })].filter(Boolean);
     const numbers = frames.flatMap(f => [...f.embeddings, ...f.directions, ...(f.linear ?? [])]);
@@ -57,7 +57,9 @@ class Run:
         last = self.frames[-1]
         if last.died:
             return f"The run ended in NaN at step {last.step}. {last.died['why']}"
-        return f"{last.accuracy:.1%} of the 10,000 test images right after {last.step} steps.".replace("%", " %")
+        return f"{last.accuracy:.1%} of the 10,000 test images right after {last.step} steps.".replace(
+            "%", " %"
+        )
 
     def kept(self):
         """The same run in as many frames as a page brings along: every fifth, and the last."""
@@ -98,7 +100,7 @@ class Engine:
         self._v8.close()
 
     def run(self, settings):
-        """The whole `Run` of such settings, {head, naive, seed, margin or m1, m2, m3, scale}: all of its frames."""
+        """The `Run`, with all its frames, of settings {head, naive, seed, margin or m1, m2, m3, scale}."""
         facts = json.loads(self._v8.eval(f"({RUN})({json.dumps(settings)})"))
         rows = np.frombuffer(bytes(self._v8.eval("numbers")), "<f4").reshape(len(facts), -1)
         many = 2 * page.SAMPLE

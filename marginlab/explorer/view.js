@@ -187,7 +187,7 @@ export function spread(turns, gap) {
   const tight = level[n - 1] - level[0] > room;
   row.forEach((i, k) => {
     const at = tight ? min(max(level[k], low), low + room) : level[k];
-    if (at !== wish[k]) out[i] = at + k * gap;
+    if (at !== wish[k]) out[i] = at + k * gap - (cut + 1 + k >= n ? TURN : 0);
   });
   return out;
 }
@@ -529,8 +529,8 @@ export function drawPull(ctx, width, height, scene) {
 
 // ---------------------------------------------------------------- what is said beside a drawing, as HTML
 
-const entry = (colour, text, dash = "solid") => `<span><i style="color:${colour};border-top-style:${dash}"></i>${text}</span>`;
-const crossEntry = text => `<span><b class="mlx-red">×</b> ${text}</span>`;
+const entry = (colour, text, dash = "solid") => `<span class="mlx-entry"><i style="color:${colour};border-top-style:${dash}"></i>${text}</span>`;
+const crossEntry = text => `<span class="mlx-entry"><b class="mlx-red">×</b> ${text}</span>`;
 const percent = share => `${(100 * share).toFixed(1)} %`;
 
 function keyOfProgress({settings, frames, lines}) {
@@ -538,7 +538,7 @@ function keyOfProgress({settings, frames, lines}) {
   const coming = !settings.steps || !settings.anneal || dead ? "" : hasMargin(settings)
     ? "<span>Between the dotted lines the margin comes in, and brings loss with it.</span>"
     : "<span>Between the dotted lines the lengths ‖x‖ give way to the scale.</span>";
-  return entry(lines[0], "right") + entry(lines[1], "loss, of this head: no measure of another") + dead + coming;
+  return entry(lines[0], "right") + entry(lines[1], "loss, to be compared within this head only") + dead + coming;
 }
 
 function keyOfPsi({settings, thetas, lines, share, frame}) {
@@ -548,7 +548,7 @@ function keyOfPsi({settings, thetas, lines, share, frame}) {
   const now = coming ? share === 0 ? "ψ now: no margin yet" : `ψ now: ${round(100 * share)} % of the margin`
     : hasMargin(settings) ? "ψ" : "ψ, here cos θ: no margin";
   return entry(lines[0], now) + (settings.naive ? entry(lines[1], NAIVE[settings.naive], "dashed") : "")
-    + (coming ? `<span><i style="color:${lines[0]};border-top-width:1px"></i>ψ at the end</span>` : "")
+    + (coming ? `<span class="mlx-entry"><i style="color:${lines[0]};border-top-width:1px"></i>ψ at the end</span>` : "")
     + (hasMargin(settings) ? entry("var(--soft)", "cos θ", "dotted") : "")
     + (past < PI - 1e-9 ? `<span>hatched: past π, ${grouped(beyond)} of ${grouped(thetas.length)} digits</span>` : "");
 }
@@ -606,7 +606,7 @@ const CSS = `
 .mlx-grid { display: grid; grid-template-columns: minmax(0, 1.08fr) minmax(0, 1fr); gap: 6px 24px; align-items: start; }
 .mlx-side { display: grid; gap: 10px; }
 .mlx-now { font-size: 15px; line-height: 26px; min-height: 52px; font-variant-numeric: tabular-nums; margin-bottom: 4px !important; }
-.mlx-now b { font-size: 24px; color: var(--blue); margin-right: 2px; }
+.mlx-now b { font-size: 24px; line-height: 20px; color: var(--blue); margin-right: 2px; }
 .mlx-now span { white-space: nowrap; }
 .mlx .mlx-red, .mlx-now b.mlx-red { color: var(--red); }
 .mlx h4 { font-size: 14px; font-weight: 650; line-height: 1.3; color: var(--ink); }
@@ -615,6 +615,7 @@ const CSS = `
 .mlx-key.mlx-what { min-height: 70px; }
 .mlx-key i { display: inline-block; width: 18px; height: 0; border-top: 2.5px solid; margin: 0 4px 3px 0; }
 .mlx-key span { margin-right: 10px; }
+.mlx-key .mlx-entry { display: inline-block; }  /* a line and its name stay together */
 .mlx-key b { font-size: 15px; line-height: 1; }
 .mlx canvas { display: block; width: 100%; touch-action: pan-y; }
 .mlx-plane { aspect-ratio: 1; cursor: crosshair; border-radius: 8px; }

@@ -315,7 +315,10 @@ def _classes():
         def _run(self, trainer, settings, stop):
             asked = {k: v for k, v in settings.items() if k not in ("head", "naive")}
             limits = _limits(settings)
-            facts = {"anneal": trainer.anneal if settings["head"] != "softmax" else None, "steps": trainer.steps}
+            facts = {
+                "anneal": trainer.anneal if settings["head"] != "softmax" else None,
+                "steps": trainer.steps,
+            }
             self.drawing.begin(trainer, settings | facts, limits)
             frames, start = [], time.perf_counter()
             for frame in trainer.iter_frames(**asked):
