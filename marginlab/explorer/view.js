@@ -536,9 +536,9 @@ const percent = share => `${(100 * share).toFixed(1)} %`;
 function keyOfProgress({settings, frames, lines}) {
   const dead = frames.some(f => !isFinite(f.loss)) ? crossEntry("NaN: the run ends.") : "";
   const coming = !settings.steps || !settings.anneal || dead ? "" : hasMargin(settings)
-    ? "<span>Between the dotted lines the margin comes in, and brings loss with it.</span>"
-    : "<span>Between the dotted lines the lengths ‖x‖ give way to the scale.</span>";
-  return entry(lines[0], "right") + entry(lines[1], "loss, to be compared within this head only") + dead + coming;
+    ? "<span>Dotted: the margin comes in, and brings loss with it.</span>"
+    : "<span>Dotted: the lengths ‖x‖ give way to the scale.</span>";
+  return entry(lines[0], "right") + entry(lines[1], "loss, comparable within this head only") + dead + coming;
 }
 
 function keyOfPsi({settings, thetas, lines, share, frame}) {
@@ -547,7 +547,7 @@ function keyOfPsi({settings, thetas, lines, share, frame}) {
   const coming = share < 1 && hasMargin(settings);
   const now = coming ? share === 0 ? "ψ now: no margin yet" : `ψ now: ${round(100 * share)} % of the margin`
     : hasMargin(settings) ? "ψ" : "ψ, here cos θ: no margin";
-  return entry(lines[0], now) + (settings.naive ? entry(lines[1], NAIVE[settings.naive], "dashed") : "")
+  return entry(lines[0], now) + (settings.naive ? entry(lines[1], "naive", "dashed") : "")
     + (coming ? `<span class="mlx-entry"><i style="color:${lines[0]};border-top-width:1px"></i>ψ at the end</span>` : "")
     + (hasMargin(settings) ? entry("var(--soft)", "cos θ", "dotted") : "")
     + (past < PI - 1e-9 ? `<span>hatched: past π, ${grouped(beyond)} of ${grouped(thetas.length)} digits</span>` : "");
@@ -605,8 +605,8 @@ const CSS = `
 .mlx p, .mlx h4, .mlx figure { margin: 0; padding: 0; }
 .mlx-grid { display: grid; grid-template-columns: minmax(0, 1.08fr) minmax(0, 1fr); gap: 6px 24px; align-items: start; }
 .mlx-side { display: grid; gap: 10px; }
-.mlx-now { font-size: 15px; line-height: 26px; min-height: 52px; font-variant-numeric: tabular-nums; margin-bottom: 4px !important; }
-.mlx-now b { font-size: 24px; line-height: 20px; color: var(--blue); margin-right: 2px; }
+.mlx-now { font-size: 15px; line-height: 26px; height: 54px; font-variant-numeric: tabular-nums; margin-bottom: 4px !important; }
+.mlx-now b { font-size: 24px; color: var(--blue); margin-right: 2px; }
 .mlx-now span { white-space: nowrap; }
 .mlx .mlx-red, .mlx-now b.mlx-red { color: var(--red); }
 .mlx h4 { font-size: 14px; font-weight: 650; line-height: 1.3; color: var(--ink); }
