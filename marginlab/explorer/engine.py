@@ -81,13 +81,17 @@ class Engine:
             raise ImportError(
                 f'the page\'s own runs need {error.name}: pip install "marginlab[book]"', name=error.name
             ) from None
-        self._v8 = MiniRacer()
-        self._v8.eval("globalThis.self = globalThis")
-        self._v8.eval(page.bundle(*MODULES))
         images = page.images()
-        self._v8.eval(f"self.images = new ArrayBuffer({len(images)})")[:] = images
-        self._v8.eval("self.fast = kernels.simd() ?? undefined; self.data = worker.read(images, fast); 0")
         self._labels = load_mnist()[1][1][shown_images(page.SAMPLE)]
+        self._v8 = MiniRacer()
+        try:
+            self._v8.eval("globalThis.self = globalThis")
+            self._v8.eval(page.bundle(*MODULES))
+            self._v8.eval(f"self.images = new ArrayBuffer({len(images)})")[:] = images
+            self._v8.eval("self.fast = kernels.simd() ?? undefined; self.data = worker.read(images, fast); 0")
+        except Exception:
+            self.close()
+            raise
 
     def __enter__(self):
         return self

@@ -51,8 +51,8 @@ def explore(head="arcface", seed=0):
         seed: of the first run; a slider changes it.
 
     Returns:
-        An ipywidgets box. Where no kernel answers (a built page, a repository's
-        preview) it shows its last whole run.
+        An ipywidgets box. Where no kernel answers, as in a repository's preview, it shows its last
+        whole run. A page of the built book begins with a run of its own (`explorer.engine`).
 
     Raises:
         ImportError: without ipywidgets and anywidget (``pip install "marginlab[lab]"``).
