@@ -1030,7 +1030,7 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
       ctx.restore();
     };
     put(14, 64, "", drawPlane, 548);
-    box.querySelectorAll("h4").forEach((h, k) => put(590, 78 + 186 * k, h.textContent, CHARTS[k][0], 376, 150));
+    box.querySelectorAll("h4").forEach((h, k) => put(590, 78 + 186 * k, h.textContent, CHARTS[k][0], 376, 166));
   }
   function poster() {
     const [width, height] = SHEET.map(side => 2 * side);
