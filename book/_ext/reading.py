@@ -48,6 +48,10 @@ def _accessible(app, pagename, templatename, context, doctree):
     if "body" in context:
         body = re.sub(r' role="(doc-biblioentry|doc-backlink|list)"', "", context["body"])
         context["body"] = body.replace("<table ", '<table tabindex="0" ')
+    if pagename == "_modules/index":  # Sphinx puts a list straight into a list, which HTML does not know
+        before, start, rest = context["body"].partition("<ul>")
+        items, end, after = rest.rpartition("</ul>")
+        context["body"] = before + start + re.sub("</?ul>", "", items) + end + after
 
 
 def _one_page(app):
