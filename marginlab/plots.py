@@ -9,14 +9,18 @@ says what came and what is allowed.
 """
 
 import contextlib
+import itertools
 from fractions import Fraction
 
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.colors import LogNorm, to_rgba_array
+from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, MultipleLocator, NullLocator
+from matplotlib.transforms import Bbox
 
 __all__ = [
     "PALETTE",
@@ -182,10 +186,58 @@ def _halo(width=3.5, colour="white"):
     return [withStroke(linewidth=width, foreground=colour)]
 
 
-def _name(ax, x, y, label, size=15):
-    """Write a class's label at (x, y), readable on top of its points."""
-    text = {"size": size, "weight": "bold", "ha": "center", "va": "center", "zorder": 5}
-    ax.text(x, y, str(label), color=_colour(label), path_effects=_halo(), **text)
+class _Names(Artist):
+    """Classes' labels, each where it is wished or as near as it can stand without touching one before it.
+
+    How large a label is beside the axes is known only when they are drawn, at whatever size and
+    resolution: so this finds the places then, and the labels are drawn after it.
+    """
+
+    zorder = 4.9
+
+    def __init__(self, ax):
+        super().__init__()
+        self.labels = []  # (text, x, y)
+        self.set_in_layout(False)
+        ax.add_artist(self)
+
+    def add(self, x, y, label, size=15):
+        text = {"size": size, "weight": "bold", "ha": "center", "va": "center", "zorder": 5}
+        text = self.axes.text(x, y, str(label), color=_colour(label), path_effects=_halo(), **text)
+        self.labels.append((text, x, y))
+
+    def get_window_extent(self, renderer=None):
+        return Bbox.null()
+
+    def draw(self, renderer):
+        to_px = self.axes.transData
+        middle = self.axes.bbox.get_points().mean(axis=0)
+        taken = []
+        for text, *wish in self.labels:
+            text.set_position(wish)
+            own, at = text.get_window_extent(renderer), to_px.transform(wish)
+            for step in _nearby(at - middle, own.height / 8):
+                box = own.translated(*step)
+                if not any(box.padded(1).overlaps(other) for other in taken):
+                    break
+            taken.append(box)
+            text.set_position(to_px.inverted().transform(at + step))
+            if np.hypot(*step) > 0.75 * own.height:  # far enough to need a line to where it belongs
+                start = at + step * (1 - 0.5 * own.height / np.hypot(*step))
+                line = Line2D(*zip(at, start, strict=True), color=text.get_color(), lw=0.9)
+                line.set_figure(self.axes.figure)
+                line.draw(renderer)
+        self.stale = False
+
+
+def _nearby(outward, unit):
+    """Moves (2,) from none to ever larger ones, by `unit`, all around, outward first."""
+    yield np.zeros(2)
+    first = np.arctan2(outward[1], outward[0])
+    for r in itertools.count(1):
+        for k in range(24):
+            turn = first + np.pi / 12 * ((k + 1) // 2) * (-1) ** k
+            yield r * unit * np.array([np.cos(turn), np.sin(turn)])
 
 
 def _unit(vectors):
@@ -216,11 +268,12 @@ def _name_around(ax, angles, radius, size=15, step=0.14):
     gaps = np.diff(angles[around], prepend=angles[around[-1:]]) % (2 * np.pi)
     start = np.argmax(gaps) if len(gaps) else 0
     last = level = 0
+    names = _Names(ax)
     for i in np.roll(np.arange(len(around)), -start):  # from the widest gap, which no pile straddles
         level = level + 1 if i != start and gaps[i] < step else 0
         last = max(last, level)
         r = radius * (1 + step * level)
-        _name(ax, r * np.cos(angles[around[i]]), r * np.sin(angles[around[i]]), around[i], size)
+        names.add(r * np.cos(angles[around[i]]), r * np.sin(angles[around[i]]), around[i], size)
     return radius * (1 + step * (last + 0.6))
 
 
@@ -380,8 +433,9 @@ def scatter(embeddings, labels, directions=None, ax=None):
     if directions is not None:
         _rays(ax, directions, 2 * radius, lw=1.3, alpha=0.75, zorder=1)
     _cloud(ax, *embeddings.T, labels, zorder=2)
+    names = _Names(ax)
     for k in np.unique(labels):
-        _name(ax, *np.median(embeddings[labels == k], axis=0), k)
+        names.add(*np.median(embeddings[labels == k], axis=0), k)
     _square(ax, radius)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(5))

@@ -3,6 +3,7 @@
 import functools
 import html
 import http.server
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,8 @@ import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
 
+from marginlab.explorer import page as explorer
+from marginlab.explorer.engine import Engine
 from marginlab.hazards import HAZARDS
 
 ROOT = Path(__file__).parent.parent
@@ -24,8 +27,7 @@ HTML = ROOT / "_build" / "html"
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 PAGES = [TOC["root"], *[c["file"] for part in TOC["parts"] for c in part["chapters"]]]
 LESSONS = [page for page in PAGES if page.startswith("lessons/")]
-NAMES = ["two_dimensions", "softmax", "normface", "sphereface", "cosface", "arcface", "one_equation"]
-NAMES = [f"{i:02}_{name}" for i, name in enumerate([*NAMES, "beyond_mnist"])]
+NAMES = [page.split("/")[1] for page in LESSONS]
 MATHS = {*LESSONS, "book/notation", "book/glossary"}
 # Not this process's backend of matplotlib: the kernels' own shows figures in the page.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
@@ -92,9 +94,82 @@ def axe(page):
     return [(v["id"], n["target"], n.get("failureSummary", "")[:300]) for v in found for n in v["nodes"][:3]]
 
 
-def test_all_eight_lessons_are_in_the_book():
-    assert [f"lessons/{name}/lesson" for name in NAMES] == LESSONS
+def built_pages(book):
+    """Every page that was built, by its name, whatever built it: a table of contents, an index, a search."""
+    pages = [path.relative_to(book) for path in sorted(book.rglob("*.html")) if "_static" not in path.parts]
+    return [path.with_suffix("").as_posix() for path in pages]
+
+
+def test_all_lessons_are_in_the_book_in_their_order():
     assert sorted(p.parent.name for p in ROOT.glob("lessons/*/lesson.ipynb")) == NAMES
+    assert [int(name[:2]) for name in NAMES] == list(range(len(NAMES)))
+
+
+def test_chapters_have_the_numbers_that_the_prose_gives_them(book, page):
+    """In the sidebar, in the titles, and at the other end of each link that says "chapter 5"."""
+    heads = {}
+    for number, name in enumerate(LESSONS):
+        load(page, (book / f"{name}.html").as_uri())
+        heads[name] = page.locator("article h1").inner_text()
+        assert heads[name].startswith(f"{number}. ")
+        assert page.title().startswith(f"{number}. ")
+    beside = page.locator(".bd-sidebar-primary a[href*='lesson'], .bd-sidebar-primary a[href='#']")
+    assert [text.strip() for text in beside.all_inner_texts()] == [h.strip("#") for h in heads.values()]
+    links = 0
+    for name in PAGES:
+        text = (book / f"{name}.html").read_text(encoding="utf-8")
+        for href, number in re.findall(
+            r'<a [^>]*href="([^"#]*)[^"]*"[^>]*>(?:<[^>]*>)*[Cc]hapter (\d+)<', text
+        ):
+            assert f"/{int(number):02}_" in href, (name, href)
+            links += 1
+    assert links > 20
+
+
+def test_every_other_page_that_is_built(book, page):
+    """Indexes, the search, the code: no error, no request, a phone's width; and accessible in both themes."""
+    others = [name for name in built_pages(book) if name not in PAGES]
+    assert {"genindex", "py-modindex", "search", "index"} <= set(others)
+    code = [name for name in others if name.startswith("_modules/marginlab")]
+    assert code
+    wrong = {}
+    for name in others:
+        page.set_viewport_size({"width": 1280, "height": 900})
+        load(page, (book / f"{name}.html").as_uri())
+        page.wait_for_selector("h1", state="attached")
+        found = []
+        if (
+            name not in code[1:]
+        ):  # they are all made alike, of thousands of words that axe looks at one by one
+            page.add_style_tag(content="* { transition: none !important; }")
+            found += axe(page)
+            page.evaluate("document.documentElement.dataset.theme = 'dark'")
+            found += axe(page)
+        page.set_viewport_size({"width": 360, "height": 740})
+        width = page.evaluate("document.documentElement.scrollWidth")
+        found += [] if width <= 360 else [f"{width} px wide"]
+        found += [*page.errors, *page.outside]
+        page.errors.clear()
+        if found:
+            wrong[name] = found
+    assert wrong == {}
+
+
+def test_the_first_pictures_are_the_pages_own_runs(book):
+    """Of every explorer: its frames are, to the letter, those that engine.js makes of its settings."""
+    seen, runs = 0, {}
+    with Engine() as engine:
+        for name in PAGES:
+            text = (book / f"{name}.html").read_text(encoding="utf-8")
+            cells = explorer.CELL.findall(text)
+            assert len(cells) == text.count(f'class="{explorer.CLASS}"')
+            for cell in cells:
+                data = json.loads(explorer.DATA.search(cell)[1])
+                key = json.dumps(data["settings"])
+                runs[key] = runs.get(key) or engine.run(data["settings"]).kept()
+                assert cell == explorer.html(data["settings"], runs[key], data["group"])
+                seen += 1
+    assert seen >= len(LESSONS)
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -2,8 +2,10 @@
 
 import base64
 import io
+import itertools
 import json
 import math
+import re
 import threading
 import time
 from pathlib import Path
@@ -11,6 +13,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from test_explorer_page import draw
 
@@ -440,12 +444,307 @@ def test_regions_are_where_each_class_is_the_answer(page):
         assert inside == [j == answer for j in range(5)]
 
 
+# Where ten rays may point: anywhere, in one heap, in two, a hair apart, on either side of ±π.
+TURNS = st.one_of(
+    st.lists(st.floats(-math.pi, math.pi), min_size=10, max_size=10),
+    st.floats(-math.pi, math.pi).map(lambda turn: [turn] * 10),
+    st.lists(st.sampled_from([0, 0.01, 0.02, 3.0, math.pi, -math.pi, 1e-300]), min_size=10, max_size=10),
+    st.lists(st.floats(-0.01, 0.01), min_size=10, max_size=10),
+)
+
+
 def test_names_on_the_rim_keep_apart(page):
-    turns = [0.0, 0.01, 0.02, 3.0, 6.28]
-    spread = np.array(page.evaluate("t => V.spread(t, 0.2)", turns))
-    gaps = np.diff(np.sort(spread % (2 * np.pi)))
-    assert gaps.min() > 0.19
-    assert spread[3] == 3.0
+    @given(TURNS, st.floats(0.01, 2 * math.pi / 10))
+    def check(turns, gap):
+        out = np.array(page.evaluate("([t, gap]) => V.spread(t, gap)", [turns, gap]))
+        around = np.sort(out % (2 * np.pi))
+        assert np.diff(around, append=around[0] + 2 * np.pi).min() > gap - 1e-9
+        # Nobody goes further than a heap of all ten would need, and who stands free stands still.
+        assert np.abs(out - turns).max() < 10 * gap
+        rest = (np.subtract.outer(turns, turns) + np.pi) % (2 * np.pi) - np.pi
+        free = (np.abs(rest) + 10 * np.eye(10)).min(axis=1) > 20 * gap
+        np.testing.assert_array_equal(out[free], np.array(turns)[free])
+
+    check()
+    assert page.evaluate("V.spread([NaN, 1, 1.001, NaN], 0.2)")[1] == pytest.approx(0.9005)
+    assert page.evaluate("V.spread([2], 0.2)") == [2]
+
+
+# What is written on a canvas since it was last cleared: text, colour, and its box in px.
+RECORDER = """() => {
+    const on = CanvasRenderingContext2D.prototype, {fillText, clearRect, arc} = on;
+    on.clearRect = function (...args) {
+        [this.canvas.texts, this.canvas.arcs] = [[], []];
+        return clearRect.apply(this, args);
+    };
+    on.arc = function (...args) { this.canvas.arcs?.push(args); return arc.apply(this, args); };
+    on.fillText = function (text, x, y) {
+        const m = this.measureText(text);
+        this.canvas.texts?.push({text, colour: this.fillStyle, left: x - m.actualBoundingBoxLeft,
+            right: x + m.actualBoundingBoxRight, top: y - m.actualBoundingBoxAscent,
+            bottom: y + m.actualBoundingBoxDescent});
+        return fillText.call(this, text, x, y);
+    };
+}"""
+WRITTEN = """k => {
+    const canvas = document.querySelectorAll(".mlx-plane, .mlx-chart")[k];
+    return [canvas.texts, canvas.clientWidth, canvas.clientHeight, canvas.arcs];
+}"""
+
+
+def written(page, k):
+    """The texts on a canvas, 0 being the plane, with its width, its height and the circles on it."""
+    texts, *rest = page.evaluate(WRITTEN, k)
+    assert texts
+    return texts, *rest
+
+
+def overlaps(texts):
+    return [
+        (a["text"], b["text"])
+        for a, b in itertools.combinations(texts, 2)
+        if a["left"] < b["right"]
+        and b["left"] < a["right"]
+        and a["top"] < b["bottom"]
+        and b["top"] < a["bottom"]
+    ]
+
+
+def shown(page, settings, frames="frames", died=None, described=False):
+    """Shows frames with other settings, or a run that dies; waits until all is drawn, or in words too."""
+    page.evaluate(
+        """([settings, died]) => {
+            view.reset({seed: 0, naive: null, steps: 2500, anneal: [0.2, 0.7], ...settings});
+            for (const frame of eval(settings.frames)) view.push(frame);
+            if (died) view.push({...frames[0], step: died.step, loss: NaN, died});
+            view.seek(99);
+        }""",
+        [settings | {"frames": frames}, died],
+    )
+    if described:
+        page.wait_for_timeout(400)
+    # One picture draws the plane and a chart, the next two another chart each; one more for good measure.
+    page.evaluate("async () => { for (let k = 0; k < 5; k++) await new Promise(requestAnimationFrame) }")
+
+
+DIED = {"step": 130, "example": 41234, "why": "In float32 its cosine came out as 1, where acos has slope -∞."}
+NAIVE = ["acos", "clip", "no-unroll", "demo-clip"]
+EVERY = [{"head": "softmax"}]  # with each of its naive forms, and one that dies
+for head, rows in widget.HEADS.items():
+    if head != "softmax":
+        usual = {s["name"]: s["default"] for s in rows}
+        EVERY += [{"head": head, **usual, "naive": form} for form in (None, *NAIVE)]
+EVERY += [
+    {"head": "sphereface", "margin": 4, "scale": 10},
+    {"head": "sphereface", "margin": 1, "scale": 10},
+    {"head": "arcface", "margin": 1.5, "scale": 30, "naive": "no-unroll"},
+    {"head": "combined", "m1": 3, "m2": 1, "m3": 0.5, "scale": 30},
+    {"head": "cosface", "margin": 0, "scale": 30},
+]
+
+
+def has_margin(settings):
+    return settings["head"] != "softmax" and tuple(margins(settings)) != (1, 0, 0)
+
+
+@pytest.mark.parametrize("width", [360, 1060])
+def test_no_words_on_a_picture_touch_or_leave_it(view, width):
+    view.set_viewport_size({"width": width, "height": 900})
+    view.evaluate(RECORDER)
+    found = []
+    for settings in EVERY:
+        for died in (None, DIED) if settings.get("naive") == "acos" else (None,):
+            shown(view, settings, died=died)
+            for k in range(4):
+                texts, w, h, _ = written(view, k)
+                out = [t for t in texts if t["left"] < 0 or t["right"] > w or t["top"] < 0 or t["bottom"] > h]
+                found += [(settings, k, what) for what in [*overlaps(texts), *out]]
+    assert found == []
+
+
+@pytest.mark.parametrize("width", [360, 1060])
+def test_names_of_classes_never_overlap_in_the_plane(view, width):
+    view.set_viewport_size({"width": width, "height": 900})
+    view.evaluate(RECORDER)
+    # The tests of `spread` try many sets of angles; these are to see that the picture keeps to it.
+    for turns in (
+        [0.3] * 10,
+        [0, 0.01] * 5,
+        [3.14, -3.14] * 5,
+        list(np.linspace(-0.2, 0.2, 10)),
+        list(range(10)),
+    ):
+        view.evaluate(
+            """turns => {
+                window.close = frames.slice(-1).map(f => ({...f, directions:
+                    Float32Array.from(turns.flatMap(t => [Math.cos(t), Math.sin(t)]))}));
+            }""",
+            turns,
+        )
+        shown(view, {"head": "cosface", "margin": 0.1, "scale": 30}, "close")
+        names = written(view, 0)[0]
+        assert sorted(t["text"] for t in names) == list("0123456789")
+        assert overlaps(names) == []
+
+
+@pytest.mark.parametrize("settings", EVERY, ids=lambda s: "-".join(map(str, s.values())))
+def test_the_words_are_true_of_each_head(view, settings):
+    """Of hatching where there is some, of a margin where there is one, of a naive form where it is drawn."""
+    for frames in ("frames", "frames.slice(0, 1)"):  # with all of the margin, and before it comes in
+        shown(view, settings, frames)
+        what = view.locator(".mlx-what").inner_text()
+        progress, psi, pull = view.locator("figure .mlx-key").all_inner_texts()
+        margin = has_margin(settings)
+        assert ("Hatched" in what) == margin
+        assert ("nearest ray" in what) == (settings["head"] != "softmax")
+        assert ("margin comes in" in progress) == margin
+        if settings["head"] == "softmax":
+            assert "Softmax" in psi
+            assert "Softmax" in pull
+        elif not margin:
+            assert "no margin" in psi
+            assert "cos θ" in psi
+            assert "lengths" in progress
+        else:
+            assert ("no margin yet" in psi) == (frames != "frames")
+        assert ("hatched" in psi) == (view.evaluate("s => V.turningPoint(s)", settings) < math.pi - 1e-9)
+        assert ("naive" in pull) == bool(settings.get("naive"))
+        assert not re.search(r"\b0 digits", pull)
+        if settings.get("naive") == "no-unroll" and frames == "frames":
+            turns = view.evaluate("s => V.turningPoint(s)", settings) < math.pi - 1e-9
+            assert ("no difference here" in pull) == (not turns)
+
+
+def test_psi_and_its_pull_are_those_of_the_moment(page):
+    """As training blends them: a·scale·ψ + (1 - a)·‖x‖·cos θ, by the middle length."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(101, 2)) * 5
+    length = np.median(np.linalg.norm(x, axis=1))
+    theta = np.linspace(0.01, 3.1, 50)
+    for step, a in ((1, 0), (500, 0), (1126, 0.5), (1626, 0.9), (1751, 1), (2500, 1)):
+        for settings in SETTINGS[1:]:
+            s = settings | {"steps": 2500, "anneal": [0.2, 0.7], "naive": None}
+            drawn = page.evaluate(
+                """([x, step, theta, s]) => {
+                    const share = V.blend({step, embeddings: Float32Array.from(x)}, s);
+                    const [psi, pull] = [V.psiAt, V.pullAt].map(f => theta.map(t => f(t, s, share)));
+                    return [share, psi, pull];
+                }""",
+                [x.ravel().tolist(), step, theta.tolist(), s],
+            )
+            share = a * s["scale"] / (a * s["scale"] + (1 - a) * length)
+            assert drawn[0] == pytest.approx(share, rel=1e-5)
+            m = margins(settings)
+            np.testing.assert_allclose(
+                drawn[1], share * reference.psi(theta, *m) + (1 - share) * np.cos(theta), atol=1e-5
+            )
+            slope = -reference.psi_slope(theta, *m[:2])
+            np.testing.assert_allclose(drawn[2], share * slope + (1 - share) * np.sin(theta), atol=1e-5)
+
+
+def red(page, selector):
+    """Whether its colour is the red of what has gone wrong."""
+    return page.evaluate(
+        """selector => {
+            const probe = document.querySelector(".mlx-say").appendChild(document.createElement("i"));
+            probe.style.color = "var(--red)";
+            const colours = [document.querySelector(selector), probe].map(e => getComputedStyle(e).color);
+            probe.remove();
+            return colours[0] === colours[1];
+        }""",
+        selector,
+    )
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_run_that_dies_says_what_and_why_in_red_with_a_key(view, dark):
+    view.evaluate("dark => { document.documentElement.dataset.theme = dark ? 'dark' : 'light' }", dark)
+    shown(view, {"head": "arcface", "margin": 0.5, "scale": 30, "naive": "acos"}, "[frames[0]]", DIED, True)
+    assert now(view) == "NaN · the run has ended · step 130"
+    assert red(view, ".mlx-now b")
+    progress, psi, pull = view.locator("figure .mlx-key").all_inner_texts()
+    assert "× NaN: the run ends" in progress
+    assert "× no finite value: there the run broke" in pull
+    assert "digits" not in pull
+    assert "no margin yet" in psi
+    assert red(view, "figure:nth-of-type(3) .mlx-key b")
+    # At step 130 the margin has not come in: ψ is cos θ, 1 at 0°, and not cos 0.5.
+    assert "At this step ψ falls from 1.00 at 0°" in view.locator(".mlx-chart").nth(1).get_attribute(
+        "aria-label"
+    )
+    assert "NaN" not in view.locator(".mlx-chart").nth(1).get_attribute("aria-label").replace("NaN at", "")
+    view.evaluate("view.seek(0)")
+    view.wait_for_timeout(350)
+    assert not red(view, ".mlx-now b")
+    assert "digits" not in view.locator("figure .mlx-key").nth(2).inner_text()
+
+
+def test_the_loss_has_an_axis_of_its_own(view, explorer):
+    """Marks at powers of ten at the right edge; and the loss stands where they say."""
+    view.evaluate(RECORDER)
+    shown(view, {"head": "cosface", "margin": 0.1, "scale": 30})
+    texts, width, _, arcs = written(view, 1)
+    marks = [t for t in texts if re.fullmatch(r"0\.\d*1|10*", t["text"]) and t["left"] > width - 44]
+    assert len(marks) >= 2
+    assert len({t["colour"] for t in marks}) == 1
+    assert {t["colour"] for t in marks}.isdisjoint({t["colour"] for t in texts if t["text"].endswith("%")})
+    value = [math.log10(float(t["text"])) for t in marks]
+    place = [(t["top"] + t["bottom"]) / 2 for t in marks]
+    slope, start = np.polyfit(value, place, 1)
+    assert slope < 0
+    last = explorer.result.frames[-1]
+    heights = [y for x, y, r, *_ in arcs if r == 4.5]
+    assert len(heights) == 2
+    assert min(abs(y - (start + slope * math.log10(last.loss))) for y in heights) < 2
+    percent = [t for t in texts if t["text"].endswith("%")]
+    at = np.interp(
+        100 * last.accuracy, [0, 50, 100], sorted([(t["top"] + t["bottom"]) / 2 for t in percent])[::-1]
+    )
+    assert min(abs(y - at) for y in heights) < 2
+    assert "within this head only" in view.locator("figure .mlx-key").first.inner_text()
+
+
+@pytest.mark.parametrize("settings", EVERY, ids=lambda s: "-".join(map(str, s.values())))
+def test_axes_say_what_they_are_and_go_to_the_top(view, settings):
+    view.evaluate(RECORDER)
+    shown(view, settings)
+    for k in (2, 3):
+        texts, *_ = written(view, k)
+        said = [t["text"] for t in texts]
+        assert any(text.startswith("θ") for text in said)
+        # The highest mark is less than one step below the upper edge, where the curve ends.
+        marks = [t for t in texts if re.fullmatch(r"−?\d+(\.\d+)?", t["text"])]
+        heights = sorted((t["top"] + t["bottom"]) / 2 for t in marks)
+        assert len(heights) >= 2
+        assert heights[0] - 12 < heights[1] - heights[0] + 1
+    assert any("marks: the digits" in t["text"] for t in written(view, 2)[0])
+    names = [t["text"] for t in written(view, 1)[0]]
+    assert "step" in names
+
+
+@pytest.mark.parametrize("width", [360, 560, 760, 1060])
+def test_what_is_said_moves_nothing_that_is_shown(view, width):
+    """Where pictures and buttons stand, through all heads, naive forms, moments, notices, and a death."""
+    view.set_viewport_size({"width": width, "height": 900})
+    where = """[".mlx-plane", ".mlx-chart", ".mlx-side button", ".mlx-bar input", ".mlx-say"]
+        .flatMap(selector => [...document.querySelectorAll(selector)])
+        .map(e => { const {left, top, width, height} = e.getBoundingClientRect();
+            return [left, top + scrollY, width, e.className === "mlx-say" ? 0 : height]; })"""
+    shown(view, EVERY[0])
+    start = view.evaluate(where)
+    moved = []
+    for settings in EVERY:
+        for frames in ("frames", "frames.slice(0, 1)"):
+            for died in (None, DIED) if settings.get("naive") == "acos" else (None,):
+                shown(view, settings, frames, died)
+                moved += [(settings, frames, died)] if view.evaluate(where) != start else []
+    view.get_by_role("button", name="on the circle").click()
+    view.locator(".mlx-plane").focus()
+    view.keyboard.press("ArrowRight")
+    view.evaluate("view.notice('Compiling this form, which takes some seconds the first time …')")
+    view.wait_for_timeout(350)
+    moved += [] if view.evaluate(where) == start else ["circle, digit, notice"]
+    assert moved == []
 
 
 def test_angles_and_logits_of_the_shown_points(view, explorer):

@@ -1,20 +1,37 @@
 """The explorer in a built page: from a file, with no network, a network is trained in the browser."""
 
+import base64
+import dataclasses
+import json
 import math
+import os
 import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
-from marginlab import Trainer
+from marginlab import Trainer, budget
 from marginlab.explorer import page as built
+from marginlab.explorer.engine import Engine
+from marginlab.explorer.widget import HEADS
 
 SETTINGS = {"head": "arcface", "margin": 0.3, "scale": 30.0, "seed": 0, "naive": None}
 
 
 @pytest.fixture(scope="module")
-def result():
-    return Trainer("arcface", frames=20).retrain()
+def whole():
+    """All frames of the page's own run, by the V8 that builds the book."""
+    with Engine() as engine:
+        return engine.run(SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def result(whole):
+    return whole.kept()
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +47,9 @@ def site(result, tmp_path_factory):
         (folder / f"{name}.html").write_text(
             '<!doctype html><html lang="en"><meta charset="utf-8"><title>Explorer</title>'
             '<meta name="viewport" content="width=device-width">'
-            f"<body><main><h1>Explorer</h1><h2>One</h2><h3>Here</h3>{cells}</main>{scripts}</body></html>",
+            # A cell of the book cuts off what is outside of it.
+            f'<body><main><h1>Explorer</h1><h2>One</h2><h3>Here</h3><div style="overflow: auto">{cells}</div>'
+            f"</main>{scripts}</body></html>",
             encoding="utf-8",
         )
     return folder
@@ -78,7 +97,7 @@ def right(words):
     return float(re.match(r"([\d.]+) % of the 10,000 test images right", words)[1])
 
 
-def test_the_first_picture_is_the_trainers_run_and_loads_nothing(open_page, site, result):
+def test_the_first_picture_is_the_pages_own_run_and_loads_nothing(open_page, site, result):
     page = open_page(site / "one.html")
     assert page.locator(".mlx-say").inner_text() == result.explain()
     page.wait_for_function(
@@ -91,6 +110,110 @@ def test_the_first_picture_is_the_trainers_run_and_loads_nothing(open_page, site
     slider(page, "margin").focus()
     page.mouse.move(300, 300)
     assert not [url for url in page.asked if built.HEAVY in url]
+
+
+# Keeps what the worker says of its frames, before the page sees it.
+LISTEN = """
+self.got = [];
+const NativeWorker = Worker;
+self.Worker = class extends NativeWorker {
+    constructor(...args) {
+        super(...args);
+        this.addEventListener("message", ({data: {frame: f}}) => {
+            if (f) got.push([f.step, f.loss, f.accuracy, [...f.embeddings], [...f.directions]]);
+        });
+    }
+};
+"""
+
+
+def test_the_built_picture_is_what_this_browser_trains_frame_by_frame(open_page, site, whole, result):
+    """Each frame that the build has made, against the same run in the browser.
+
+    V8's exponentials and cosines are programs, not a processor's instructions; between two versions of it
+    the last digit of one in float64 has been seen to differ, and no coordinate, which is float32.
+    """
+    query = "&".join(f"{name}={value}" for name, value in SETTINGS.items() if value is not None)
+    page = open_page(site / "one.html", f"#explorer?{query}", before=LISTEN)
+    words = trained(page)
+    assert words.startswith(whole.explain()[:-1])
+    theirs = page.evaluate("got")
+    assert len(theirs) == len(whole.frames) == 100
+    for ours, (step, loss, accuracy, embeddings, directions) in zip(whole.frames, theirs, strict=True):
+        assert (step, accuracy) == (ours.step, ours.accuracy)
+        assert loss == pytest.approx(ours.loss, rel=1e-12)
+        reach = np.abs(ours.embeddings).max()
+        np.testing.assert_allclose(embeddings, ours.embeddings.ravel(), atol=1e-6 * reach)
+        np.testing.assert_allclose(directions, ours.class_directions.ravel(), atol=1e-6)
+    assert [frame.step for frame in result.frames] == list(range(125, 2501, 125))
+    # And what the page brings along is those frames, but for the rounding of coordinates to 1/32767.
+    cell = json.loads(built.DATA.search((site / "one.html").read_text(encoding="utf-8"))[1])
+    for packed, frame in zip(cell["frames"], result.frames, strict=True):
+        shares = np.frombuffer(base64.b64decode(packed["embeddings"]), "<i2").reshape(-1, 2)
+        np.testing.assert_allclose(
+            shares / 32767 * packed["reach"], frame.embeddings, atol=packed["reach"] / 60000
+        )
+
+
+def in_order(directions):
+    """The digits round the circle, beginning with 0."""
+    around = list(np.argsort(np.arctan2(directions[:, 1], directions[:, 0])))
+    return around[around.index(0) :] + around[: around.index(0)]
+
+
+def feasible_steps(head):
+    """Settings of every step of the sliders of a head's margins, one moved at a time, that can be held."""
+    usual = {row["name"]: row["default"] for row in HEADS[head]}
+    for row in HEADS[head]:
+        if row["name"] == "scale":
+            continue
+        for k in range(round((row["max"] - row["min"]) / row["step"]) + 1):
+            given = usual | {row["name"]: round(row["min"] + k * row["step"], 6)}
+            margin = [given[m] for m in ("m1", "m2", "m3")] if head == "combined" else given["margin"]
+            if budget(head=head, margin=margin, scale=given["scale"]).feasible:
+                yield {"head": head, "naive": None, "seed": 0} | given
+
+
+@pytest.mark.parametrize(
+    ("head", "many"), [("sphereface", 31), ("cosface", 20), ("arcface", 13), ("combined", 21 + 11 + 18)]
+)
+def test_a_margin_that_moves_leaves_the_order_of_the_digits(head, many):
+    """All begin alike; the margin comes in when the order is settled, and what changes is its doing."""
+    todo = list(feasible_steps(head))
+    assert len(todo) == many
+
+    def train(some):
+        with Engine() as engine:
+            return [(settings, engine.run(settings)) for settings in some]
+
+    workers = min(os.cpu_count(), 4)
+    with ThreadPoolExecutor(workers) as pool:
+        runs = [run for some in pool.map(train, [todo[k::workers] for k in range(workers)]) for run in some]
+    orders = {tuple(in_order(run.frames[-1].class_directions)) for _, run in runs}
+    assert len(orders) == 1, [(s, in_order(run.frames[-1].class_directions)) for s, run in runs]
+    assert min(run.test_accuracy for _, run in runs) > 0.94
+
+
+def test_cells_of_a_kernel_get_the_pages_own_runs(result):
+    other = dataclasses.replace(result, frames=result.frames[:2])
+    asked = []
+
+    def run(settings):
+        asked.append(settings)
+        return result
+
+    settings = SETTINGS | {"margin": 0.4}
+    cells = f"<i>{built.html(SETTINGS, other)}</i><b>{built.html(settings, other, 'pair')}</b>"
+    found = built.rerun(cells, run)
+    assert asked == [SETTINGS, settings]
+    assert found == f"<i>{built.html(SETTINGS, result)}</i><b>{built.html(settings, result, 'pair')}</b>"
+    assert built.rerun("<p>No explorer.</p>", run) == "<p>No explorer.</p>"
+
+
+def test_without_mini_racer_a_build_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "py_mini_racer", None)
+    with pytest.raises(ImportError, match=r'pip install "marginlab\[book\]"'):
+        Engine()
 
 
 def test_without_javascript_there_are_pictures_and_a_table(browser, site, result):
@@ -243,6 +366,148 @@ def test_a_link_shows_its_run(open_page, site):
     values = {name: slider(page, name).input_value() for name in ("head", "m1", "m2", "m3", "scale", "seed")}
     assert values == {"head": "combined", "m1": "1.5", "m2": "1", "m3": "0.1", "scale": "30", "seed": "3"}
     assert slider(page, "naive").input_value() == "no-unroll"
+
+
+# What a link may say, the head that is then shown, and what the reader is told.
+USUAL = "So this is the explorer as it was."
+HOSTILE = {
+    "head=constructor": ("arcface", "“constructor”"),
+    "head=__proto__": ("arcface", "“__proto__”"),
+    "head=toString&margin=1": ("arcface", "“toString”"),
+    "head=hasOwnProperty": ("arcface", USUAL),
+    "head=": ("arcface", USUAL),
+    "head=ArcFace": ("arcface", "“ArcFace”"),
+    "head=%3Cimg%20src=x%20onerror=alert(1)%3E": ("arcface", "“<img src=x onerror=alert(1)>”"),
+    "head=" + "x" * 5000: ("arcface", "“" + "x" * 30 + "…”"),
+    "": ("arcface", "names no head"),
+    "margin=0.5": ("arcface", "names no head"),
+    "&&&===?#": ("arcface", "names no head"),
+    "%": ("arcface", "names no head"),
+    "head=%E0%A4%A": ("arcface", USUAL),
+    "head=cosface&margin=NaN": ("cosface", "margin cannot be “NaN”, and is 0.1"),
+    "head=cosface&margin=Infinity": ("cosface", "margin cannot be “Infinity”, and is 0.1"),
+    "head=cosface&margin=": ("cosface", "margin cannot be “”, and is 0.1"),
+    "head=cosface&margin=%20": ("cosface", "and is 0.1"),
+    "head=cosface&margin=1e999": ("cosface", "and is 0.1"),
+    "head=cosface&margin=0.1,5": ("cosface", "and is 0.1"),
+    "head=cosface&margin=-3": ("cosface", "margin cannot be “-3”, and is 0"),
+    "head=cosface&margin=1e9": ("cosface", "margin cannot be “1e9”, and is 1"),
+    "head=cosface&margin=0.123": ("cosface", "margin cannot be “0.123”, and is 0.12"),
+    "head=cosface&seed=1.5": ("cosface", "seed cannot be “1.5”, and is 2"),
+    "head=cosface&seed=-1": ("cosface", "seed cannot be “-1”, and is 0"),
+    "head=cosface&margin=0.2&margin=0.3": (
+        "cosface",
+        "“margin” is said more than once, and the first counts",
+    ),
+    "head=cosface&head=arcface": ("cosface", "“head” is said more than once"),
+    "head=cosface&naive=valueOf": ("cosface", "called “valueOf”"),
+    "head=cosface&naive=__proto__": ("cosface", "called “__proto__”"),
+    "head=softmax&naive=acos": ("softmax", "no way to break Softmax called “acos”"),
+    "head=cosface&__proto__=1": ("cosface", "“__proto__” is no setting of CosFace"),
+    "head=cosface&constructor=1&m1=2": ("cosface", "“m1” is no setting of CosFace"),
+    "head=cosface&margin=%ff": ("cosface", "margin cannot be"),
+}
+
+
+@pytest.mark.parametrize("query", HOSTILE)
+def test_a_wrong_link_ends_in_the_default_and_a_sentence(open_page, site, query):
+    head, words = HOSTILE[query]
+    page = open_page(site / "one.html", f"#explorer?{query}")
+    status = page.locator(".mlp-status")
+    expect(status).to_contain_text(words, timeout=20_000)
+    assert status.is_visible()
+    assert page.locator(".mlp img").count() == 0
+    assert slider(page, "head").input_value() == head
+    usual = {row["name"]: row["default"] for row in HEADS[head]}
+    for name, value in usual.items():  # each is as it was, or what the sentence says
+        shown = slider(page, name).input_value()
+        assert float(shown) == value or f"and is {shown}" in status.inner_text() or "more than once" in words
+        assert "NaN" not in slider(page, name).get_attribute("aria-valuetext")
+    # The explorer lives: another head has its sliders, and the sentence has gone.
+    slider(page, "head").select_option("combined")
+    assert slider(page, "m1").get_attribute("aria-valuetext") == "1.0 times the angle"
+    expect(status).not_to_contain_text(words, timeout=20_000)
+    if query == "head=constructor":
+        assert right(trained(page)) >= 94
+
+
+@pytest.mark.parametrize(
+    "fragment", ["#", "#explorer", "#explorer-2", "#constructor", "#?head=arcface", "#/x?y", "#%"]
+)
+def test_a_fragment_that_is_no_link_to_a_run_says_nothing(open_page, site, fragment):
+    page = open_page(site / "one.html", fragment)
+    assert page.locator(".mlx-now").inner_text()
+    assert page.locator(".mlp-status").inner_text() == ""
+    assert not [url for url in page.asked if built.HEAVY in url]
+
+
+def test_a_link_to_an_explorer_that_is_not_there_is_told(open_page, site):
+    page = open_page(site / "two.html", "#explorer-7?head=arcface")
+    assert page.locator(".mlp-status").all_inner_texts() == ["This page has no “explorer-7”.", ""]
+    page.evaluate("location.hash = '#explorer-2?head=constructor'")
+    expect(page.locator(".mlp-status").last).to_contain_text("“constructor”")
+    page.evaluate("location.hash = '#explorer-2?head=cosface&margin=0.2'")
+    expect(page.locator(".mlp-status").last).not_to_contain_text("“constructor”")
+    assert slider(page, "margin", "explorer-2").input_value() == "0.2"
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_the_ring_of_what_has_the_focus_is_whole(open_page, site, width):
+    """Of every control the outline lies within all that could cut it off."""
+    page = open_page(site / "one.html", viewport={"width": width, "height": 900})
+    page.get_by_role("button", name="draw a digit").click()
+    page.evaluate("document.querySelector('.marginlab-explorer').scrollIntoView()")
+    seen = []
+    page.evaluate("document.activeElement.blur()")
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        facts = page.evaluate(
+            """() => {
+                const element = document.activeElement, style = getComputedStyle(element);
+                if (!element.closest(".marginlab-explorer")) return null;
+                const reach = parseFloat(style.outlineOffset) + parseFloat(style.outlineWidth);
+                const box = element.getBoundingClientRect();
+                const cut = [];
+                for (let e = element.parentElement; e; e = e.parentElement) {
+                    if (getComputedStyle(e).overflow === "visible") continue;
+                    const room = e.getBoundingClientRect();
+                    const over = [room.left - box.left, box.right - room.right, room.top - box.top,
+                        e.scrollHeight > e.clientHeight ? -99 : box.bottom - room.bottom];
+                    if (Math.max(...over) + reach > 0.01) cut.push(over);
+                }
+                return [element.name || element.dataset.do || element.tagName, style.outlineStyle,
+                    parseFloat(style.outlineWidth), cut];
+            }"""
+        )
+        if facts is None:
+            break
+        seen.append(facts)
+    names = [name for name, *_ in seen]
+    assert {"head", "margin", "scale", "seed", "naive", "play", "png", "clear", "CANVAS"} <= set(names)
+    for name, kind, thickness, cut in seen:
+        assert name == "SUMMARY" or (kind, thickness >= 2) == ("solid", True), name
+        assert name == "SUMMARY" or cut == [], name
+
+
+def test_words_that_come_and_go_leave_the_picture_where_it_is(open_page, site):
+    page = open_page(site / "one.html")
+    for width in (1280, 760, 360):
+        page.set_viewport_size({"width": width, "height": 900})
+        top = "document.querySelector('.mlx-plane').getBoundingClientRect().top + scrollY"
+        page.evaluate("document.querySelector('#explorer').dataset.state = ''")
+        slider(page, "margin").fill("0.3")
+        trained(page)
+        before = page.evaluate(top)
+        page.evaluate("document.querySelector('#explorer').dataset.state = ''")
+        slider(page, "margin").fill("1.5")
+        expect(page.locator(".mlp-status")).to_contain_text("No arrangement of 10 classes")
+        assert page.evaluate(top) == before
+        trained(page)
+        page.evaluate("document.querySelector('#explorer').dataset.state = ''")
+        slider(page, "naive").select_option("acos")
+        trained(page)
+        assert page.evaluate(top) == before
+        slider(page, "naive").select_option("")
 
 
 def test_two_on_a_page_do_not_disturb_each_other(open_page, site):

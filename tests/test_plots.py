@@ -16,6 +16,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
@@ -228,7 +230,8 @@ def test_imports_only_numpy_and_matplotlib():
     tree = ast.parse(inspect.getsource(plots))
     names = [a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names]
     names += [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    assert {name.split(".")[0] for name in names} == {"contextlib", "fractions", "matplotlib", "numpy"}
+    kept = {"contextlib", "fractions", "itertools", "matplotlib", "numpy"}
+    assert {name.split(".")[0] for name in names} == kept
 
 
 # Colours.
@@ -311,6 +314,41 @@ def test_close_class_directions_keep_their_names_apart():
     boxes = [text.get_window_extent() for text in ax.texts]
     assert len(boxes) == 4
     assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+
+
+# Of ten classes, where they stand: anywhere, in one heap, in two, a hair apart, on either side of ±π.
+ANGLES = st.one_of(
+    st.lists(st.floats(-PI, PI), min_size=2, max_size=10),
+    st.tuples(st.floats(-PI, PI), st.integers(2, 10)).map(lambda a: [a[0]] * a[1]),
+    st.lists(st.sampled_from([0.0, 0.01, PI, -PI, PI - 1e-9, 1e-300, 2.0, 2.1]), min_size=2, max_size=10),
+)
+
+
+@pytest.mark.parametrize("side", [1.5, 4.8])  # of the picture, in inches
+@settings(max_examples=15)
+@given(angles=ANGLES, reach=st.floats(0, 5))
+def test_names_of_classes_never_touch_and_stay_near_their_place(side, angles, reach):
+    angles = np.array(angles)
+    w = np.c_[np.cos(angles), np.sin(angles)]
+    labels = np.arange(len(w))
+    figure, axes = plt.subplots(1, 3, figsize=(3 * side, side), layout="constrained")
+    plots.class_directions(w, axes[0])
+    plots.scatter_on_circle(w, labels, w, axes[1])
+    # A heap in the middle, as softmax leaves it, and one point far out.
+    plots.scatter(np.r_[w * reach / 100, [[5, 5]]], [*labels, labels[-1]], ax=axes[2])
+    figure.canvas.draw()
+    for ax in axes:
+        names = [text for text in ax.texts if text.get_weight() == "bold"]
+        assert [text.get_text() for text in sorted(names, key=lambda text: int(text.get_text()))] == [
+            str(k) for k in labels
+        ]
+        boxes = [text.get_window_extent() for text in names]
+        assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+        if ax is axes[2]:
+            middle = ax.transData.transform((0, 0))
+            far = max(np.hypot(*(box.get_points().mean(axis=0) - middle)) for box in boxes[:-1])
+            assert far < 0.02 * reach * side * figure.dpi + 4 * boxes[0].height
+    plt.close(figure)
 
 
 def test_scatter_draws_every_point_in_its_class_colour():

@@ -1,8 +1,19 @@
-"""Brings the explorers of built pages to life: their scripts, in _static, on the pages that have one."""
+"""The explorers of built pages: their scripts, in _static, and a first picture that is the page's own run.
+
+A notebook's explorer shows what its kernel has trained. A page trains with a program of its own, whose
+runs of the same seed are others: so the kernel's run makes way for the page's, here, when the book is
+built. A run takes some seconds, and is kept beside the built book until something that it rests on changes.
+"""
+
+import pickle
+from pathlib import Path
 
 from docutils import nodes
+from sphinx.errors import ExtensionError
+from sphinx.util import logging
 
 STATE = "application/vnd.jupyter.widget-state+json"
+logger = logging.getLogger(__name__)
 
 
 def _write(app):
@@ -16,11 +27,49 @@ def _write(app):
         (static / name).write_text(text, encoding="utf-8")
 
 
-def _add(app, pagename, templatename, context, doctree):
+def _explorers(doctree):
     from marginlab.explorer import page
 
     raw = doctree.findall(nodes.raw) if doctree else []
-    if any(f'class="{page.CLASS}"' in node.astext() for node in raw):
+    return [node for node in raw if f'class="{page.CLASS}"' in node.astext()]
+
+
+def _rerun(app, doctree):
+    found = _explorers(doctree)
+    if not found:
+        return
+    from marginlab.explorer import engine, page
+
+    kept = Path(app.doctreedir).parent / ".runs"
+    started = []
+
+    def run(settings):
+        try:
+            path = kept / f"{engine.fingerprint(settings)}.pickle"
+            if not path.exists():
+                logger.info("training as the page does: %s", settings)
+                started.extend([] if started else [engine.Engine()])
+                made = started[0].run(settings).kept()
+                kept.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(pickle.dumps(made))
+        except ImportError as error:
+            raise ExtensionError(str(error)) from None
+        return pickle.loads(path.read_bytes())
+
+    try:
+        for node in found:
+            node.replace_self(
+                nodes.raw("", page.rerun(node.astext(), run), format="html", classes=node["classes"])
+            )
+    finally:
+        for each in started:
+            each.close()
+
+
+def _add(app, pagename, templatename, context, doctree):
+    from marginlab.explorer import page
+
+    if _explorers(doctree):
         for name in (page.LIGHT, page.SCRIPT):
             app.add_js_file(name, loading_method="defer")
     # What a kernel's widgets would need is twice the size of the page, and of no use without a kernel.
@@ -30,5 +79,6 @@ def _add(app, pagename, templatename, context, doctree):
 
 def setup(app):
     app.connect("builder-inited", _write)
+    app.connect("doctree-read", _rerun)
     app.connect("html-page-context", _add, priority=800)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -27,7 +27,7 @@ def _later(app, exception):
             text = page.read_text(encoding="utf-8")
             short = re.sub(r"<script[^>]*/fontawesome\.js[^>]*></script>", "", text)
             if page.name != "search.html":
-                search = r"<script[^>]*/(searchtools|language_data|searchindex)\.js[^>]*></script>"
+                search = r'<script[^>]*[/"](searchtools|language_data|searchindex)\.js[^>]*></script>'
                 short = re.sub(search, "", short)
             short = re.sub(r"<script(?![^>]* defer)(?=[^>]* src=)", "<script defer", short)
             # A module waits in line with the deferred script that makes what it changes.

@@ -1,10 +1,11 @@
-"""For readers: how long a chapter takes to read, and light figures that load when they are reached."""
+"""For readers: a chapter's number, how long it takes to read, and light figures that load when reached."""
 
 import re
 from pathlib import Path
 
 from docutils import nodes
 
+CHAPTER = re.compile(r"lessons/(\d+)_")
 WORDS, LINES = 200, 25  # a minute, of prose and of code
 
 
@@ -22,6 +23,17 @@ def minutes(doctree):
     return round(words / WORDS + lines / LINES)
 
 
+def _number(app, doctree):
+    """The prose says "chapter 5": so its title says 5, in the sidebar and in links too.
+
+    The number is the folder's. The numbers that Jupyter Book gives would begin with 1.
+    """
+    chapter = CHAPTER.match(app.env.docname)
+    if chapter:
+        title = next(iter(doctree.findall(nodes.title)))
+        title.insert(0, nodes.Text(f"{int(chapter[1])}. "))
+
+
 def _prepare(app, doctree):
     for image in doctree.findall(nodes.image):
         image["loading"] = "lazy"
@@ -36,6 +48,10 @@ def _accessible(app, pagename, templatename, context, doctree):
     if "body" in context:
         body = re.sub(r' role="(doc-biblioentry|doc-backlink|list)"', "", context["body"])
         context["body"] = body.replace("<table ", '<table tabindex="0" ')
+    if pagename == "_modules/index":  # Sphinx puts a list straight into a list, which HTML does not know
+        before, start, rest = context["body"].partition("<ul>")
+        items, end, after = rest.rpartition("</ul>")
+        context["body"] = before + start + re.sub("</?ul>", "", items) + end + after
 
 
 def _one_page(app):
@@ -56,6 +72,7 @@ def _lighter(app, exception):
 def setup(app):
     app.connect("builder-inited", _one_page)
     app.connect("build-finished", _lighter)
+    app.connect("doctree-read", _number, priority=100)  # before Sphinx collects the titles
     app.connect("doctree-read", _prepare)
     app.connect("html-page-context", _accessible)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

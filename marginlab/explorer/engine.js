@@ -23,8 +23,9 @@ export function ucos(phi) {
 }
 
 // The naive forms. Each is fed the same angle or cosine as the cure, and goes wrong by itself.
-const NOT_UNROLLED = { "no-unroll": true, "demo-clip": true };
+const NOT_UNROLLED = { __proto__: null, "no-unroll": true, "demo-clip": true };
 const CLIPPED = {
+  __proto__: null, // own names only: "constructor" is no form
   acos: (c) => c,
   clip: (c) => Math.min(Math.max(c, -1 + 1e-5), 1 - 1e-5),
   // Meant to keep the angle in [0, π]; but what it clips is the cosine, so all beyond 90° is read as 90°.

@@ -7,23 +7,27 @@ import { HEADS, NAIVE, TITLES, createView } from "./view.js";
 const STEPS = (60000 * RECIPE.epochs) / RECIPE.batch;
 const SEED = { name: "seed", min: 0, max: 9, step: 1, unit: "(where it starts)", default: 0 };
 const STYLE = `
+.marginlab-explorer { container-type: inline-size; }
 .mlp { display: grid; gap: 4px 16px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 290px), 1fr));
-  max-width: 1040px; min-width: 0; border: 0; padding: 0; margin: 0 0 12px;
+  max-width: 1050px; min-width: 0; border: 0; margin: 0 0 7px;
+  padding: 5px; /* for the rings of what has the focus: a cell cuts off what is outside */
   font: 14px/1.4 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 .mlp label { display: grid; grid-template-columns: 5.4em minmax(0, 1fr); gap: 0 10px; align-items: center;
   min-height: 44px; }
 .mlp .mlp-name { font-weight: 650; }
 .mlp input, .mlp select { width: 100%; min-width: 0; margin: 0; font: inherit; }
-.mlp input { accent-color: #1a74cf; height: 28px; }
+.mlp input { accent-color: #1a74cf; height: 20px; margin: 4px 0; }
 .mlp select { height: 34px; color: inherit; background: transparent; padding: 0 6px;
   border: 1px solid #8b909a; border-radius: 6px; }
 .mlp select option { color: #2b2d33; background: #ffffff; }
-.mlp output { grid-column: 2; font-size: 13px; opacity: 0.85; font-variant-numeric: tabular-nums; margin-top: -4px; }
+.mlp output { grid-column: 2; font-size: 13px; opacity: 0.85; font-variant-numeric: tabular-nums; }
 .mlp :is(input, select):focus-visible { outline: 2px solid #1a74cf; outline-offset: 2px; }
 html[data-theme="dark"] .mlp input { accent-color: #6db5ff; }
 html[data-theme="dark"] .mlp :is(input, select):focus-visible { outline-color: #6db5ff; }
-.mlp-status { margin: 0 0 10px; max-width: 1040px; font-size: 14px; }
-.mlp-status:empty { display: none; }
+/* Room for the longest of its usual words: they come and go, and the picture stays where it is. */
+.mlp-status { margin: 0 0 6px; padding: 0 5px; max-width: 1050px; font-size: 14px; line-height: 20px; min-height: 20px; }
+@container (max-width: 880px) { .mlp-status { min-height: 40px; } }
+@container (max-width: 460px) { .mlp-status { min-height: 54px; font-size: 13px; line-height: 18px; } }
 .marginlab-numbers { margin-top: 10px; }
 @media print { .mlp { display: none; } }
 `;
@@ -56,10 +60,11 @@ function makeWorker() {
 
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 
-function unpackFrame({ reach, embeddings, directions, ...rest }) {
+function unpackFrame({ reach, embeddings, directions, linear, ...rest }) {
   const shares = new Int16Array(bytes(embeddings).buffer);
   const coordinates = Float32Array.from(shares, (v) => (v / 32767) * reach);
-  return { ...rest, died: null, directions: Float32Array.from(directions), embeddings: coordinates };
+  const frame = { ...rest, died: null, directions: Float32Array.from(directions), embeddings: coordinates };
+  return linear ? { ...frame, linear: Float32Array.from(linear) } : frame;
 }
 
 function sample() {
@@ -70,20 +75,58 @@ function sample() {
 }
 
 // ---- The state in the address, so that a link shows this very run: #explorer?head=arcface&margin=0.5&scale=30&seed=0 ----
+//
+// Anybody may write a link. Of what it says only what the sliders could say too is taken, by own properties alone (an
+// object has "constructor" as well); for the rest there is a sentence.
 
-function fromAddress(name) {
-  const [where, query] = location.hash.slice(1).split("?");
-  const asked = new URLSearchParams(query);
-  if (where !== name || !(asked.get("head") in HEADS)) return null;
-  return complete(Object.fromEntries(asked));
+const LINK = /^(explorer(?:-\d+)?)\?(.*)$/s;
+const quoted = (text) => `“${text.length > 30 ? `${text.slice(0, 30)}…` : text}”`;
+
+/** The sliders of a head. */
+const slidersOf = (head) => [...HEADS[head], SEED];
+
+/** null where the address says nothing to this explorer; else {settings, or null for none, and words on what is wrong}. */
+function fromAddress(name, alone) {
+  const [, where, query] = LINK.exec(location.hash.slice(1)) ?? [];
+  if (where === undefined) return null;
+  // An explorer that this page does not have is answered for by its first.
+  if (where !== name) return alone(where) ? { settings: null, words: `This page has no ${quoted(where)}.` } : null;
+  return read(new URLSearchParams(query));
 }
 
-/** Settings that the sliders can have: of a head's own, each in its range, and its default where nothing else is given. */
+/** What a link asks for, as settings that the sliders can have, and in words what of it there is not. */
+export function read(asked) {
+  const words = [];
+  const head = asked.get("head");
+  if (head === null || !Object.hasOwn(HEADS, head)) {
+    const wrong = head === null ? "names no head" : `names a head that there is not, ${quoted(head)}`;
+    return { settings: null, words: `The link ${wrong}. So this is the explorer as it was.` };
+  }
+  const given = {};
+  const known = ["head", "naive", ...slidersOf(head).map(({ name }) => name)];
+  for (const name of new Set(asked.keys())) {
+    const [value, ...more] = asked.getAll(name);
+    if (!known.includes(name)) words.push(`${quoted(name)} is no setting of ${TITLES[head]}`);
+    else given[name] = value;
+    if (more.length) words.push(`${quoted(name)} is said more than once, and the first counts`);
+  }
+  const settings = complete(given);
+  if (given.naive && settings.naive === null) words.push(`there is no way to break ${TITLES[head]} called ${quoted(given.naive)}`);
+  for (const { name } of slidersOf(head)) {
+    if (given[name] === undefined || (given[name].trim() !== "" && Number(given[name]) === settings[name])) continue;
+    words.push(`${name} cannot be ${quoted(given[name])}, and is ${settings[name]}`);
+  }
+  return { settings, words: words.length ? `Not all of the link could be followed: ${words.join("; ")}.` : "" };
+}
+
+/** Settings that the sliders can have: of a head's own, each on a step in its range, and its default where none is given. */
 function complete({ head, naive, ...given }) {
-  const settings = { head, naive: head !== "softmax" && naive in NAIVE ? naive : null };
-  for (const { name, min, max, default: usual } of [...HEADS[head], SEED]) {
-    const value = given[name] === undefined || given[name] === "" ? NaN : Number(given[name]);
-    settings[name] = Number.isFinite(value) ? Math.min(Math.max(value, min), max) : usual;
+  const settings = { head, naive: head !== "softmax" && Object.hasOwn(NAIVE, naive ?? "") ? naive : null };
+  for (const { name, min, max, step, default: usual } of slidersOf(head)) {
+    const value = given[name] === undefined || String(given[name]).trim() === "" ? NaN : Number(given[name]);
+    const steps = Math.round((Math.min(Math.max(value, min), max) - min) / step);
+    // 0.1 + 2 · 0.1 is no 0.3 for a computer: twelve digits are.
+    settings[name] = Number.isFinite(value) ? Number((min + steps * step).toPrecision(12)) : usual;
   }
   return settings;
 }
@@ -105,7 +148,6 @@ function limits(settings) {
 
 function bringToLife(root, name) {
   const { settings: first, words, frames, group } = JSON.parse(root.querySelector("script").textContent);
-  root.id = name;
   root.querySelector(".marginlab-still").remove();
   const table = root.querySelector(".marginlab-numbers");
   const controls = Object.assign(document.createElement("fieldset"), { className: "mlp marginlab-controls" });
@@ -122,6 +164,7 @@ function bringToLife(root, name) {
   let run = 0;
   let asked = 0;
   let began;
+  let wrong = ""; // what of a link could not be followed
   let fresh = false; // whether the next frame is the first of its run
   let last;
 
@@ -129,12 +172,13 @@ function bringToLife(root, name) {
   for (const frame of frames) view.push(unpackFrame(frame));
   view.done(words);
   controlsFor();
-  status.textContent = limits(settings);
+  say();
 
   if (lacking.length) return giveUp(`This browser cannot train here: it has no ${lacking.join(" and no ")}.`);
 
   controls.addEventListener("pointerdown", wake);
   controls.addEventListener("input", ({ target }) => {
+    wrong = "";
     if (target.name === "head") settings = complete({ head: target.value, naive: settings.naive, seed: settings.seed });
     else if (target.name === "naive") settings = { ...settings, naive: target.value || null };
     else settings = { ...settings, [target.name]: Number(target.value) };
@@ -154,11 +198,14 @@ function bringToLife(root, name) {
     changed();
   });
   const linked = () => {
-    const state = fromAddress(name);
-    if (!state) return;
-    settings = state;
-    controlsFor();
+    const link = fromAddress(name, (where) => root === document.querySelector(".marginlab-explorer") && !document.getElementById(where));
+    if (!link) return;
+    wrong = link.words;
     root.scrollIntoView();
+    // Of a link that names no head nothing can be taken: the run that is shown stays.
+    if (!link.settings) return say();
+    settings = link.settings;
+    controlsFor();
     changed();
   };
   addEventListener("hashchange", linked);
@@ -186,15 +233,19 @@ function bringToLife(root, name) {
     controls.elements[held]?.focus();
   }
 
-  /** The settings, with what the view draws of the schedule; the unguarded acos is not thought to reach its end. */
+  /** The settings, with what the view draws of the schedule. */
   function about() {
-    const schedule = { anneal: settings.head === "softmax" ? null : RECIPE.anneal };
-    return settings.naive === "acos" ? { ...settings, ...schedule } : { ...settings, ...schedule, steps: STEPS };
+    return { ...settings, anneal: settings.head === "softmax" ? null : RECIPE.anneal, steps: STEPS };
+  }
+
+  /** What there is to say of the settings; or what is being done. */
+  function say(doing = "") {
+    status.textContent = doing || [wrong, limits(settings)].filter(Boolean).join(" ");
   }
 
   function readOut(control) {
     if (control.type !== "range") return;
-    const { step, unit } = [...HEADS[settings.head], SEED].find((it) => it.name === control.name);
+    const { step, unit } = slidersOf(settings.head).find((it) => it.name === control.name);
     const digits = Math.max(0, -Math.floor(Math.log10(step)));
     const text = `${Number(control.value).toFixed(digits)} ${unit}`;
     control.nextElementSibling.textContent = text;
@@ -213,14 +264,14 @@ function bringToLife(root, name) {
       worker = makeWorker();
       worker.onmessage = heard;
       worker.onerror = (event) => giveUp(`The worker that trains has failed: ${event.message || "it did not start"}.`);
-      status.textContent = "Fetching the 70,000 images …";
+      say("Fetching the 70,000 images …");
       worker.postMessage({ images: await fetchImages() });
-      status.textContent = limits(settings);
+      say();
       view.notice("");
     } catch (error) {
       worker?.terminate();
       worker = undefined;
-      status.textContent = "";
+      say();
       view.notice(`${error.message ?? error} The picture is the last one that there was.`);
     }
   }
@@ -228,7 +279,7 @@ function bringToLife(root, name) {
   /** Train with the settings as they are now; of many moves within one picture only the last counts. */
   function changed() {
     run += 1;
-    status.textContent = limits(settings);
+    say();
     wake();
     cancelAnimationFrame(asked);
     asked = requestAnimationFrame(async () => {
@@ -272,6 +323,6 @@ function bringToLife(root, name) {
 }
 
 document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE }));
-for (const [i, root] of document.querySelectorAll(".marginlab-explorer").entries()) {
-  bringToLife(root, i ? `explorer-${i + 1}` : "explorer");
-}
+const roots = [...document.querySelectorAll(".marginlab-explorer")];
+roots.forEach((root, i) => (root.id = i ? `explorer-${i + 1}` : "explorer"));
+for (const root of roots) bringToLife(root, root.id);

@@ -2,6 +2,7 @@
 
 A page has no kernel. What `html` gives is shown as it is where there is no JavaScript, and
 is taken over by page.js where there is; `files` are the scripts that a book serves beside it.
+The runs are a kernel's; `rerun` puts the page's own runs of the same settings in their places.
 """
 
 import base64
@@ -29,7 +30,7 @@ def html(settings, result, group=None):
 
     Args:
         settings: {head, margin or m1, m2, m3, scale, seed, naive}, as the sliders have them.
-        result: the `Result` of such a run by a `Trainer`, whose frames show its 1,000 test images.
+        result: the `Result` of such a run by a `Trainer`, or its `engine.Run`; frames show 1,000 test images.
         group: explorers of one page with the same group keep the same time.
 
     Returns:
@@ -70,11 +71,27 @@ With JavaScript this picture has sliders, and a network that retrains as they mo
 </div>"""
 
 
+CELL = re.compile(rf'<div class="{CLASS}">\n<style>.*?</tbody></table></details>\n</div>', re.DOTALL)
+DATA = re.compile(r'<script type="application/json">(.*?)</script>', re.DOTALL)
+
+
+def rerun(cells, run):
+    """HTML in which each explorer of the HTML `cells` shows another run of its settings, run(settings)."""
+
+    def again(cell):
+        data = json.loads(DATA.search(cell[0])[1])
+        return html(data["settings"], run(data["settings"]), data["group"])
+
+    return CELL.sub(again, cells)
+
+
 def _packed(frame):
     """A frame in some 6 kB: embeddings as 16-bit shares of the largest coordinate, base64."""
     reach = float(np.abs(frame.embeddings).max()) or 1.0
     shares = np.rint(frame.embeddings / reach * 32767).astype("<i2")
-    return {
+    linear = getattr(frame, "linear", None)  # of plain softmax, and not every trainer keeps it
+    rows = {} if linear is None else {"linear": np.round(linear, 5).ravel().tolist()}
+    return rows | {
         "step": frame.step,
         "loss": round(frame.loss, 6),
         "accuracy": round(frame.accuracy, 6),
@@ -152,13 +169,18 @@ def _base64(data):
 def _sample():
     _, (x, y) = load_mnist()
     shown = shown_images(SAMPLE)
-    images, labels = _base64(_pairs(x[shown])), "".join(map(str, y[shown]))
-    return f'self.marginlabSample = {{ labels: "{labels}", images: "{images}" }};\n'
+    labels, pairs = "".join(map(str, y[shown])), _base64(_pairs(x[shown]))
+    return f'self.marginlabSample = {{ labels: "{labels}", images: "{pairs}" }};\n'
+
+
+@functools.cache
+def images():
+    """All of MNIST in bytes, as worker.js reads it: images two pixels a byte, labels, and which are shown."""
+    (x, y), (x_test, y_test) = load_mnist()
+    shown = shown_images(SAMPLE).astype("<u2")
+    return b"".join([_pairs(x), _pairs(x_test), y.tobytes(), y_test.tobytes(), shown.tobytes()])
 
 
 @functools.cache
 def _mnist():
-    (x, y), (x_test, y_test) = load_mnist()
-    shown = shown_images(SAMPLE).astype("<u2")
-    parts = [_pairs(x), _pairs(x_test), y.tobytes(), y_test.tobytes(), shown.tobytes()]
-    return f'self.marginlabImages = "{_base64(gzip.compress(b"".join(parts), 6, mtime=0))}";\n'
+    return f'self.marginlabImages = "{_base64(gzip.compress(images(), 6, mtime=0))}";\n'

@@ -3,7 +3,7 @@
 //   const view = createView(root, {labels, images, heads})
 //   view.reset(settings); view.push(frame); …; view.done("97.1% of the test images right …"); view.landed([x, y])
 //
-// settings: {head, margin | m1, m2, m3, scale, seed, naive, steps?: of a whole run, anneal?: [from, to]}
+// settings: {head, margin | m1, m2, m3, scale, seed, naive, steps?: of a whole run, anneal?: [from, to], in shares of it}
 // frame:    {step, loss, accuracy, embeddings: Float32Array(2n), directions: Float32Array(2C), died,
 //            linear?: Float32Array(3C)}   rows (w_x, w_y, b) of plain softmax, whose regions are no sectors
 // died:     null | {step, example, why}
@@ -69,6 +69,34 @@ export function pull(theta, settings) {
   return g0 * sin(at + theta) - g1 * cos(at + theta);
 }
 
+/** Whether the head asks for more than the right answer: its ψ is another than cos θ. */
+export function hasMargin(settings) {
+  return settings.head !== "softmax" && String(margins(settings)) !== "1,0,0";
+}
+
+/** The annealing a at the last step before a frame, from 0 to 1. */
+export function annealing(step, {anneal, steps}) {
+  if (!anneal || !steps) return 1;
+  return min(max(((step - 1) / steps - anneal[0]) / (anneal[1] - anneal[0]), 0), 1);
+}
+
+/**
+ * How much of the true logit is the head's at the moment of a frame; the rest is cos θ. Training blends
+ * a·scale·ψ + (1 - a)·‖x‖·cos θ: so it goes by the lengths too, of which this takes the middle one.
+ */
+export function blend(frame, settings) {
+  const a = annealing(frame.step, settings);
+  if (a === 0 || a === 1) return a;
+  const lengths = [];
+  for (let i = 0; i < frame.embeddings.length; i += 2) lengths.push(hypot(frame.embeddings[i], frame.embeddings[i + 1]));
+  const middle = lengths.sort((p, q) => p - q)[lengths.length >> 1];
+  return a * settings.scale / (a * settings.scale + (1 - a) * middle);
+}
+
+/** ψ, and the pull, as they are when `share` of the true logit is the head's. Of a NaN also none at all is NaN. */
+export const psiAt = (theta, settings, share) => share * psi(theta, settings) + (1 - share) * cos(theta);
+export const pullAt = (theta, settings, share) => share * pull(theta, settings) + (1 - share) * sin(theta);
+
 /** Angle of each embedding to its own class, (n,), in [0, π]; NaN where there is none. */
 export function angles(frame, labels) {
   return Float64Array.from(labels, (y, i) => {
@@ -132,17 +160,35 @@ export function bands(directions, settings) {
   return wedges;
 }
 
-/** Spread angles so that neighbours are `gap` apart or more, moving each as little as may be. */
+/** Spread angles so that neighbours are `gap` apart or more, moving them as little as may be (by least squares). */
 export function spread(turns, gap) {
   const order = turns.map((_, i) => i).filter(i => isFinite(turns[i])).sort((a, b) => turns[a] - turns[b]);
-  const out = [...turns], n = order.length;
-  for (let pass = 0; pass < 60; pass++) {
-    for (let k = 0; k < n && n > 1; k++) {
-      const [i, j] = [order[k], order[(k + 1) % n]];
-      const short = gap - (out[j] + (k === n - 1 ? TURN : 0) - out[i]);
-      if (short > 0) { out[i] -= short / 2; out[j] += short / 2; }
+  const n = order.length, out = [...turns];
+  if (n < 2) return out;
+  gap = min(gap, TURN / n);
+  // Cut the circle where it is widest: what is left is a row, whose k-th is k gaps from the first or more.
+  const opening = k => turns[order[(k + 1) % n]] - turns[order[k]] + (k === n - 1 ? TURN : 0);
+  const cut = order.map((_, k) => k).reduce((best, k) => opening(k) > opening(best) ? k : best, 0);
+  const row = order.map((_, k) => order[(cut + 1 + k) % n]);
+  const wish = row.map((i, k) => turns[i] + (cut + 1 + k >= n ? TURN : 0) - k * gap);
+  // Isotonic regression: who would come before the one ahead of it shares a place with it, at their mean.
+  const blocks = [];
+  for (const value of wish) {
+    blocks.push({sum: value, size: 1});
+    for (let b; (b = blocks.length - 1) && blocks[b].sum / blocks[b].size <= blocks[b - 1].sum / blocks[b - 1].size;) {
+      const {sum, size} = blocks.pop();
+      blocks[b - 1].sum += sum;
+      blocks[b - 1].size += size;
     }
   }
+  const level = blocks.flatMap(({sum, size}) => Array(size).fill(sum / size));
+  // And the last must not come round to the first.
+  const room = TURN - n * gap, low = (level[0] + level[n - 1] - room) / 2;
+  const tight = level[n - 1] - level[0] > room;
+  row.forEach((i, k) => {
+    const at = tight ? min(max(level[k], low), low + room) : level[k];
+    if (at !== wish[k]) out[i] = at + k * gap - (cut + 1 + k >= n ? TURN : 0);
+  });
   return out;
 }
 
@@ -231,7 +277,7 @@ function extent(embeddings) {
 export function drawPlane(ctx, size, scene) {
   const {frame, labels, settings, ink, faint, paper, colours, focus, circle, dim} = scene;
   const {embeddings, directions} = frame, count = directions.length / 2;
-  const middle = size / 2, rim = middle - 20, disc = circle ? 0.66 * rim : rim;
+  const middle = size / 2, rim = middle - 21, disc = circle ? 0.66 * rim : rim;
   const reach = circle ? 1 : extent(embeddings);
   const at = (r, turn) => [middle + r * cos(turn), middle - r * sin(turn)];
   const turns = Array.from({length: count}, (_, j) => atan2(directions[2 * j + 1], directions[2 * j]));
@@ -296,14 +342,11 @@ export function drawPlane(ctx, size, scene) {
   byClass(ctx, scene, "fill", i => addDot(ctx, places[2 * i], places[2 * i + 1], dot));
   ctx.globalAlpha = 1;
   if (known) {
-    const named = spread(turns, 18 / (rim + 8));
-    turns.forEach((t, j) => {
-      ctx.beginPath();
-      ctx.arc(...at(disc, t), 4.5, 0, TURN);
-      [ctx.fillStyle, ctx.strokeStyle, ctx.lineWidth] = [colours[j], paper, 1.5];
-      ctx.fill();
-      ctx.stroke();
-      words(ctx, String(j), ...at(rim + 11, named[j]), {fill: ink, size: 15, weight: 700, align: "center", halo: paper});
+    turns.forEach((t, j) => dotAt(ctx, ...at(disc, t), colours[j], paper));
+    // A name is 11 px high and no wider; and where it had to move, a line leads back to its ray.
+    spread(turns, 18 / (rim + 12)).forEach((t, j) => {
+      if (abs(t - turns[j]) > 0.04 && !circle) line(ctx, [at(disc + 2, turns[j]), at(rim + 6, t)], colours[j], 1.5);
+      words(ctx, String(j), ...at(rim + 12, t), {fill: ink, size: 15, weight: 700, align: "center", halo: paper});
     });
   }
   if (focus != null && isFinite(places[2 * focus])) {
@@ -323,10 +366,10 @@ export function drawPlane(ctx, size, scene) {
 }
 
 const grouped = v => v.toLocaleString("en-US");
-const PAD = {left: 44, right: 14, top: 12, bottom: 24};
+const PAD = {left: 44, right: 14, top: 12, bottom: 38};
 
-/** Axes of a chart: functions from values to px. ticks: [[value, text], …]. */
-function axes(ctx, width, height, scene, {x, y, xticks, yticks, log = false, right = PAD.right}) {
+/** Axes of a chart: functions from values to px. ticks: [[value, text], …]; name: what lies along the lower edge. */
+function axes(ctx, width, height, scene, {x, y, xticks, yticks, name, log = false, right = PAD.right}) {
   const along = log ? Math.log10 : v => v;
   const X = v => PAD.left + (along(v) - along(x[0])) / (along(x[1]) - along(x[0])) * (width - PAD.left - right);
   const Y = v => height - PAD.bottom - (v - y[0]) / (y[1] - y[0]) * (height - PAD.top - PAD.bottom);
@@ -336,40 +379,44 @@ function axes(ctx, width, height, scene, {x, y, xticks, yticks, log = false, rig
   }
   for (const [value, text] of xticks) {
     line(ctx, [[X(value), height - PAD.bottom], [X(value), height - PAD.bottom + 4]], scene.soft, 1);
-    words(ctx, text, X(value), height - 10, {fill: scene.soft, size: 11, align: "center"});
+    words(ctx, text, X(value), height - 25, {fill: scene.soft, size: 11, align: "center"});
   }
+  words(ctx, name, (PAD.left + width - right) / 2, height - 9, {fill: scene.soft, size: 11, align: "center"});
   return [X, Y];
 }
 
-/** Loss and accuracy over the steps so far; the accuracy in per cent, the loss on a logarithmic scale of its own. */
+/** The powers of ten about some numbers above 0, as [low, high]. */
+function decades(values) {
+  const low = floor(Math.log10(min(...values)) + 1e-9), high = Math.ceil(Math.log10(max(...values)) - 1e-9);
+  return [low, max(high, low + 1)];
+}
+
+/** Over the steps so far: the accuracy in per cent, and the loss, on a logarithmic axis of its own at the right. */
 export function drawProgress(ctx, width, height, scene) {
-  const {frames, position} = scene, [blue, red] = scene.lines;
-  const steps = max(frames.at(-1).step, scene.steps ?? 0, 1);
+  const {frames, position, settings} = scene, [blue, red] = scene.lines;
+  // The unguarded acos is not thought to reach its end.
+  const steps = max(frames.at(-1).step, settings.naive === "acos" ? 0 : settings.steps ?? 0, 1);
   const [X, Y] = axes(ctx, width, height, scene, {
-    x: [0, steps], y: [0, 100], yticks: [[0, "0 %"], [50, "50 %"], [100, "100 %"]], right: 58,
-    xticks: [[0, "0"], [steps / 2, `step ${grouped(round(steps / 2))}`], [steps, grouped(steps)]],
+    x: [0, steps], y: [0, 100], yticks: [[0, "0 %"], [50, "50 %"], [100, "100 %"]], right: 44, name: "step",
+    xticks: [[0, "0"], [steps / 2, grouped(round(steps / 2))], [steps, grouped(steps)]],
   });
-  for (const share of scene.settings.steps && scene.settings.anneal || []) {
-    line(ctx, [[X(share * steps), PAD.top], [X(share * steps), height - PAD.bottom]], scene.soft, 1, [1, 3]);
+  for (const share of settings.steps && settings.anneal || []) {
+    const at = share * settings.steps;
+    if (at <= steps) line(ctx, [[X(at), PAD.top], [X(at), height - PAD.bottom]], scene.soft, 1, [1, 3]);
   }
   const finite = frames.map(f => f.loss).filter(l => isFinite(l) && l > 0);
-  const [low, high] = [Math.log(min(...finite)), Math.log(max(...finite))];
-  const L = loss => Y(6 + 88 * (high > low ? (Math.log(loss) - low) / (high - low) : 0.5));
+  const [low, high] = decades(finite.length ? finite : [1]);
+  const L = loss => Y(100 * (Math.log10(loss) - low) / (high - low));
+  const every = Math.ceil((high - low) / 4);
+  for (let k = low; k <= high; k += every) {
+    line(ctx, [[width - 44, L(10 ** k)], [width - 40, L(10 ** k)]], red, 1.5);
+    words(ctx, String(Number((10 ** k).toPrecision(1))), width - 36, L(10 ** k), {fill: red, size: 11});
+  }
   line(ctx, frames.map(f => [X(f.step), L(f.loss)]), red, 2.2);
   line(ctx, frames.map(f => [X(f.step), Y(100 * f.accuracy)]), blue, 2.2);
-  for (const f of frames) if (!isFinite(f.loss)) cross(ctx, X(f.step), Y(94), red);
+  for (const f of frames) if (!isFinite(f.loss)) cross(ctx, X(f.step), PAD.top + 8, red);
   const now = frames[min(round(position), frames.length - 1)];
   line(ctx, [[X(now.step), PAD.top], [X(now.step), height - PAD.bottom]], scene.soft, 1, [3, 3]);
-  const ends = [[Y(100 * now.accuracy), blue, "right"], [isFinite(now.loss) ? L(now.loss) : Y(94), red, "loss"]];
-  const gap = ends[0][0] - ends[1][0];
-  if (abs(gap) < 15) {  // the two names apart
-    const shift = (15 - abs(gap)) / 2 * (gap < 0 ? -1 : 1);
-    ends[0][0] += shift;
-    ends[1][0] -= shift;
-  }
-  for (const [y, colour, text] of ends) {
-    if (isFinite(y)) words(ctx, text, width - 52, min(max(y, 14), height - 32), {fill: colour, size: 13, weight: 700});
-  }
   if (isFinite(now.accuracy)) dotAt(ctx, X(now.step), Y(100 * now.accuracy), blue, scene.paper);
   if (isFinite(now.loss)) dotAt(ctx, X(now.step), L(now.loss), red, scene.paper);
 }
@@ -384,13 +431,14 @@ function dotAt(ctx, x, y, colour, paper, r = 4.5) {
 
 /** Even numbers between two, at most five. */
 function ticks(low, high) {
-  const step = [0.5, 1, 2, 5, 10, 20].find(s => (high - low) / s <= 4.5) ?? 50;
+  const step = [0.25, 0.5, 1, 2, 5, 10, 20].find(s => (high - low) / s <= 4.5) ?? 50;
   const first = Math.ceil(low / step - 1e-9);
   return Array.from({length: floor(high / step + 1e-9) - first + 1}, (_, k) => (first + k) * step)
     .map(v => [v, String(v).replace("-", "−")]);
 }
 
 const DEGREES = [[0, "0°"], [PI / 4, "45°"], [PI / 2, "90°"], [3 * PI / 4, "135°"], [PI, "180°"]];
+const THETA = "θ, from a digit to its own ray; marks: the digits";
 const SAMPLES = Array.from({length: 361}, (_, k) => k / 360 * PI);
 
 /** Where m₁θ + m₂ passes π, and the plain cosine would turn back up. */
@@ -412,14 +460,14 @@ function rug(ctx, X, height, scene, low) {
   ctx.globalAlpha = 1;
 }
 
-/** ψ(θ), and the shown embeddings upon it, each at the angle to its own class. */
+/** ψ(θ) as it is at this moment, and the shown embeddings upon it, each at the angle to its own class. */
 export function drawPsi(ctx, width, height, scene) {
-  const {settings, thetas, labels, focus} = scene, [blue, red] = scene.lines;
+  const {settings, thetas, labels, focus, share} = scene, [blue, red] = scene.lines;
   const cured = {...settings, naive: null};
   const bottom = min(-1, psi(PI, cured)) - 0.12 * (1 - psi(PI, cured));
   const past = turningPoint(settings);
   const [X, Y] = axes(ctx, width, height, scene, {
-    x: [0, PI], y: [bottom, 1], xticks: DEGREES, yticks: ticks(min(-1, psi(PI, cured)), 1),
+    x: [0, PI], y: [bottom, 1], xticks: DEGREES, yticks: ticks(min(-1, psi(PI, cured)), 1), name: THETA,
   });
   if (past < PI - 1e-9) {
     ctx.beginPath();
@@ -428,14 +476,15 @@ export function drawPsi(ctx, width, height, scene) {
     line(ctx, [[X(past), PAD.top], [X(past), height - PAD.bottom]], scene.soft, 1);
   }
   line(ctx, SAMPLES.map(t => [X(t), Y(cos(t))]), scene.soft, 1.2, [2, 3]);
-  line(ctx, SAMPLES.map(t => [X(t), Y(psi(t, cured))]), blue, 2.4);
-  if (settings.naive) line(ctx, SAMPLES.map(t => [X(t), Y(psi(t, settings))]), red, 2.4, [6, 4]);
+  if (share < 1 && hasMargin(settings)) line(ctx, SAMPLES.map(t => [X(t), Y(psi(t, cured))]), blue, 1);
+  line(ctx, SAMPLES.map(t => [X(t), Y(psiAt(t, cured, share))]), blue, 2.4);
+  if (settings.naive) line(ctx, SAMPLES.map(t => [X(t), Y(psiAt(t, settings, share))]), red, 2.4, [6, 4]);
   rug(ctx, X, height, scene, 0);
   ctx.globalAlpha = 0.7;
-  byClass(ctx, scene, "fill", i => addDot(ctx, X(thetas[i]), Y(psi(thetas[i], settings)), 2.2));
+  byClass(ctx, scene, "fill", i => addDot(ctx, X(thetas[i]), Y(psiAt(thetas[i], settings, share)), 2.2));
   ctx.globalAlpha = 1;
   if (focus != null && isFinite(thetas[focus])) {
-    dotAt(ctx, X(thetas[focus]), Y(psi(thetas[focus], settings)), scene.colours[labels[focus]], scene.ink, 6);
+    dotAt(ctx, X(thetas[focus]), Y(psiAt(thetas[focus], settings, share)), scene.colours[labels[focus]], scene.ink, 6);
   }
   if (past < PI - 1e-9) {
     const text = {sphereface: "mθ > π", combined: "m₁θ + m₂ > π"}[settings.head] ?? "θ + m > π";
@@ -443,66 +492,93 @@ export function drawPsi(ctx, width, height, scene) {
   }
 }
 
-/** The pull towards the own class, by angle: cured, and of a naive form as training computes it. */
+/** Whether a naive form fails next to 0, where only a logarithmic axis shows it. */
+const failsNear0 = ({naive}) => naive === "acos" || naive === "clip";
+const SMALLEST = PI / 180_000; // 0.001°
+const NEAR = Array.from({length: 361}, (_, k) => SMALLEST * (PI / SMALLEST) ** (k / 360));
+
+/** The pull of the cured form and of the naive one at angles θ, and which of the latter no chart can show. */
+function pulls(settings, share) {
+  const thetas = failsNear0(settings) ? NEAR : SAMPLES.slice(1, -1);
+  const cured = thetas.map(t => pullAt(t, {...settings, naive: null}, share));
+  const naive = settings.naive ? thetas.map(t => pullAt(t, settings, share)) : [];
+  // The axis is of the whole margin, and so it stays as it is while the margin comes in.
+  const top = 1.1 * max(...thetas.map(t => pull(t, {...settings, naive: null})));
+  return {thetas, cured, naive, top, lost: naive.map(p => !(abs(p) <= 1.001 * top))};
+}
+
+/** The pull towards the own class, by angle, at this moment: cured, and of a naive form as training computes it. */
 export function drawPull(ctx, width, height, scene) {
-  const {settings} = scene, [blue, red] = scene.lines;
-  const near = settings.naive === "acos" || settings.naive === "clip";  // these fail next to 0: a logarithmic axis
-  const low = near ? 1e-5 : 0;
-  const samples = near ? SAMPLES.map(t => low * (PI / low) ** (t / PI)) : SAMPLES.slice(1, -1);
-  const top = 1.1 * max(...samples.map(t => pull(t, {...settings, naive: null})));
-  const naive = settings.naive ? samples.map(t => pull(t, settings)) : [];
-  const floor_ = min(0, max(-top, ...[min(...naive.filter(isFinite), 0)]));
-  const decades = [[1e-5, "0.0006°"], [1e-3, "0.06°"], [PI / 180, "1°"], [PI / 2, "90°"]];
+  const {settings, share} = scene, [blue, red] = scene.lines, near = failsNear0(settings);
+  const {thetas, cured, naive, top, lost} = pulls(settings, share);
+  const bottom = min(0, max(-top, min(...naive.filter(isFinite), 0)));
+  const small = [0.001, 0.01, 0.1, 1, 10].map(d => [d * PI / 180, `${d}°`]);
   const [X, Y] = axes(ctx, width, height, scene, {
-    x: [low, PI], y: [floor_ - 0.12 * (top - floor_), top], log: near, xticks: near ? decades : DEGREES,
-    yticks: [[0, "0"], ...[[1, "1"], [-1, "−1"]].filter(([v]) => v < top && v > floor_)],
+    x: [near ? SMALLEST : 0, PI], y: [bottom - 0.12 * (top - bottom), top], log: near, yticks: ticks(bottom, top),
+    xticks: near ? [...small, [PI, "180°"]] : DEGREES, name: near ? "θ, stretched near 0: tenfold from mark to mark" : THETA,
   });
-  line(ctx, samples.map(t => [X(t), Y(pull(t, {...settings, naive: null}))]), blue, 2.4);
-  if (settings.naive) {
-    line(ctx, samples.map((t, k) => [X(t), abs(naive[k]) <= 1.001 * top ? Y(naive[k]) : NaN]), red, 2.4, [6, 4]);
-    // Undrawable values get a cross at the upper edge, thinned out so that each is seen.
-    let last = -Infinity;
-    samples.forEach((t, k) => {
-      if (abs(naive[k]) <= 1.001 * top || X(t) - last < 13) return;
-      cross(ctx, last = X(t), Y(top) + 6, red, 4);
-    });
-  }
-  rug(ctx, X, height, scene, low);
+  line(ctx, thetas.map((t, k) => [X(t), Y(cured[k])]), blue, 2.4);
+  line(ctx, thetas.map((t, k) => [X(t), lost[k] ? NaN : Y(naive[k])]).slice(0, naive.length), red, 2.4, [6, 4]);
+  // What cannot be drawn gets a cross at the upper edge, thinned out so that each is seen.
+  let last = -Infinity;
+  thetas.forEach((t, k) => {
+    if (lost[k] && X(t) - last >= 13) cross(ctx, last = X(t), PAD.top + 6, red, 4);
+  });
+  rug(ctx, X, height, scene, near ? SMALLEST : 0);
 }
 
 // ---------------------------------------------------------------- what is said beside a drawing, as HTML
 
-const entry = (colour, text, dash = "solid") => `<span><i style="color:${colour};border-top-style:${dash}"></i>${text}</span>`;
+const entry = (colour, text, dash = "solid") => `<span class="mlx-entry"><i style="color:${colour};border-top-style:${dash}"></i>${text}</span>`;
+const crossEntry = text => `<span class="mlx-entry"><b class="mlx-red">×</b> ${text}</span>`;
+const percent = share => `${(100 * share).toFixed(1)} %`;
 
-function keyOfProgress({settings}) {
-  if (!settings.steps || !settings.anneal) return "";
-  return settings.head === "normface" ? "Between the dotted lines the lengths ‖x‖ give way to the scale."
-    : "The margin comes in between the dotted lines, and brings loss with it.";
+function keyOfProgress({settings, frames, lines}) {
+  const dead = frames.some(f => !isFinite(f.loss)) ? crossEntry("NaN: the run ends.") : "";
+  const coming = !settings.steps || !settings.anneal || dead ? "" : hasMargin(settings)
+    ? "<span>Dotted: the margin comes in, and brings loss with it.</span>"
+    : "<span>Dotted: the lengths ‖x‖ give way to the scale.</span>";
+  return entry(lines[0], "right") + entry(lines[1], "loss, comparable within this head only") + dead + coming;
 }
 
-function keyOfPsi({settings, thetas, lines}) {
-  if (settings.head === "softmax") return "Softmax: cos θ, times the lengths ‖w‖ and ‖x‖, plus a bias.";
+function keyOfPsi({settings, thetas, lines, share, frame}) {
+  if (settings.head === "softmax") return "Softmax: cos θ, times the lengths ‖w‖ and ‖x‖, plus a bias. It has no margin.";
   const past = turningPoint(settings), beyond = thetas.filter(t => t > past).length;
-  return entry(lines[0], "ψ") + (settings.naive ? entry(lines[1], NAIVE[settings.naive], "dashed") : "")
-    + entry("var(--soft)", "cos θ", "dotted")
-    + (past < PI - 1e-9 ? `<span>hatched: past π, with ${grouped(beyond)} of ${grouped(thetas.length)} digits</span>` : "");
+  const coming = share < 1 && hasMargin(settings);
+  const now = coming ? share === 0 ? "ψ now: no margin yet" : `ψ now: ${round(100 * share)} % of the margin`
+    : hasMargin(settings) ? "ψ" : "ψ, here cos θ: no margin";
+  return entry(lines[0], now) + (settings.naive ? entry(lines[1], "naive", "dashed") : "")
+    + (coming ? `<span class="mlx-entry"><i style="color:${lines[0]};border-top-width:1px"></i>ψ at the end</span>` : "")
+    + (hasMargin(settings) ? entry("var(--soft)", "cos θ", "dotted") : "")
+    + (past < PI - 1e-9 ? `<span>hatched: past π, ${grouped(beyond)} of ${grouped(thetas.length)} digits</span>` : "");
 }
 
-/** Of a naive form also how many of the shown points are where it hurts. */
-function keyOfPull({settings, thetas, lines}) {
-  if (!settings.naive) return entry(lines[0], "−ψ′(θ)");
-  const naive = Array.from(thetas, t => pull(t, settings));
-  const lost = naive.filter((p, i) => !(abs(p) > 0 && abs(p) < Infinity) && pull(thetas[i], {...settings, naive: null}) > 1e-3);
-  return entry(lines[0], "cured") + entry(lines[1], "naive", "dashed")
-    + `<span>${grouped(lost.length)} digits without a pull, ${grouped(naive.filter(p => p < -1e-3).length)} pushed away</span>`;
+/** Of a naive form also where it has no value, and how many of the shown points are where it hurts. */
+function keyOfPull({settings, thetas, lines, share, died}) {
+  if (settings.head === "softmax") return "Softmax: sin θ, times the length ‖w‖ of the class. All of it at 90°, none at 0°.";
+  if (!settings.naive) return entry(lines[0], share < 1 && hasMargin(settings) ? "−ψ′(θ) now: how fast ψ falls" : "−ψ′(θ): how fast ψ falls");
+  const naive = Array.from(thetas, t => pullAt(t, settings, share));
+  const lost = naive.filter((p, i) => !(abs(p) > 0 && abs(p) < Infinity)
+    && pullAt(thetas[i], {...settings, naive: null}, share) > 1e-3).length;
+  const pushed = naive.filter(p => p < -1e-3).length;
+  const all = pulls(settings, share), same = all.naive.every((p, k) => abs(p - all.cured[k]) < 1e-6);
+  const said = [
+    all.lost.includes(true) && crossEntry(died ? "no finite value: there the run broke" : "no finite value"),
+    lost && `<span>${grouped(lost)} digits without a pull</span>`,
+    pushed && `<span>${grouped(pushed)} digits pushed away</span>`,
+    same && `<span>${share < 1 && hasMargin(settings) ? "no difference yet" : "no difference here"}</span>`,
+  ];
+  return entry(lines[0], "cured") + entry(lines[1], "naive", "dashed") + said.filter(Boolean).join("");
 }
 
 function what({settings, labels, circle, frame}) {
-  const shaded = frame.linear ? "Shaded: where each digit is the answer, by length and bias of its class too." : "";
-  return (circle ? "The same digits on the circle; the hills say how many lie at each angle. "
-    : `${grouped(labels.length)} test digits, each where the network puts it; rays are class directions. `)
-    + (settings.head === "softmax" ? shaded
-      : "The nearest ray is the answer. Hatched: no-man’s-land, right but not by the margin.");
+  const digits = circle ? "The same digits on the circle; the hills say how many lie at each angle."
+    : `${grouped(labels.length)} test digits, each where the network puts it; rays are class directions.`;
+  if (settings.head === "softmax") {
+    return frame.linear && !circle ? `${digits} Shaded: where each digit is the answer, by length and bias of its class too.` : digits;
+  }
+  return `${digits} The nearest ray is the answer.`
+    + (hasMargin(settings) ? " Hatched: no-man’s-land, right but not by the whole margin." : "");
 }
 
 // One under the other, each with its words.
@@ -522,21 +598,28 @@ const DARK = {
 
 const CSS = `
 .mlx { --ink: #2b2d33; --soft: #5f636d; --faint: #c9ccd3; --lift: #f4f5f7; --blue: #1a74cf; --red: #a93023;
-  container-type: inline-size; color: var(--ink); font: 14px/1.4 ${FONT}; max-width: 1040px; position: relative; }
+  container-type: inline-size; color: var(--ink); font: 14px/1.4 ${FONT}; max-width: 1050px; position: relative;
+  padding: 5px; /* for the rings of what has the focus: a cell cuts off what is outside */ }
 .mlx.mlx-dark { --ink: #eceef2; --soft: #a4a9b4; --faint: #444953; --lift: #23262c; --blue: #6db5ff; --red: #ff8f78; }
 .mlx * { box-sizing: border-box; }
 .mlx p, .mlx h4, .mlx figure { margin: 0; padding: 0; }
 .mlx-grid { display: grid; grid-template-columns: minmax(0, 1.08fr) minmax(0, 1fr); gap: 6px 24px; align-items: start; }
 .mlx-side { display: grid; gap: 10px; }
-.mlx-now { font-size: 15px; font-variant-numeric: tabular-nums; margin-bottom: 4px !important; }
+.mlx-now { font-size: 15px; line-height: 26px; height: 54px; font-variant-numeric: tabular-nums; margin-bottom: 4px !important; }
 .mlx-now b { font-size: 24px; color: var(--blue); margin-right: 2px; }
+.mlx-now span { white-space: nowrap; }
+.mlx .mlx-red, .mlx-now b.mlx-red { color: var(--red); }
 .mlx h4 { font-size: 14px; font-weight: 650; line-height: 1.3; color: var(--ink); }
-.mlx-key { color: var(--soft); font-size: 12.5px; }
+/* Room for the longest of their texts: what is said must not move what is shown. */
+.mlx-key { color: var(--soft); font-size: 12.5px; line-height: 17.5px; min-height: 52.5px; }
+.mlx-key.mlx-what { min-height: 70px; }
 .mlx-key i { display: inline-block; width: 18px; height: 0; border-top: 2.5px solid; margin: 0 4px 3px 0; }
 .mlx-key span { margin-right: 10px; }
+.mlx-key .mlx-entry { display: inline-block; }  /* a line and its name stay together */
+.mlx-key b { font-size: 15px; line-height: 1; }
 .mlx canvas { display: block; width: 100%; touch-action: pan-y; }
 .mlx-plane { aspect-ratio: 1; cursor: crosshair; border-radius: 8px; }
-.mlx-chart { height: 170px; }
+.mlx-chart { height: 184px; }
 .mlx canvas:focus-visible, .mlx button:focus-visible, .mlx input:focus-visible {
   outline: 2px solid var(--blue); outline-offset: 2px; }
 .mlx-bar { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; margin: 6px 0 !important; }
@@ -546,7 +629,7 @@ const CSS = `
 .mlx button[aria-pressed=true] { background: var(--blue); border-color: var(--blue); color: #fff; }
 .mlx.mlx-dark button[aria-pressed=true] { color: #15171b; }
 .mlx input[type=range] { flex: 1; min-width: 90px; accent-color: var(--blue); margin: 0; height: 24px; }
-.mlx-point { display: flex; gap: 10px; min-height: 78px; align-items: center; font-size: 13px; }
+.mlx-point { display: flex; gap: 10px; min-height: 88px; align-items: center; font-size: 13px; }
 .mlx-point > div { flex: 1; min-width: 0; }
 .mlx-point canvas { flex: none; width: 64px; height: 64px; border-radius: 4px; image-rendering: pixelated; background: var(--lift); }
 .mlx-logits { display: flex; align-items: flex-end; height: 46px; gap: 2px; font-size: 10px; color: var(--soft);
@@ -559,17 +642,17 @@ const CSS = `
 .mlx-pad canvas { flex: none; width: min(196px, 55cqw); aspect-ratio: 1; touch-action: none; cursor: crosshair;
   background: #f4f5f7; border: 1px solid var(--faint); border-radius: 8px; }
 .mlx-say { min-height: 2.8em; margin-top: 8px !important; }
-.mlx-notice, .mlx-died { border-left: 4px solid var(--red); background: var(--lift); padding: 8px 12px; border-radius: 4px; }
-.mlx-notice { margin-bottom: 8px !important; }
+.mlx .mlx-notice, .mlx-died { border-left: 4px solid var(--red); background: var(--lift); padding: 8px 12px; border-radius: 4px; }
+.mlx-notice { position: absolute; left: 4%; right: 4%; bottom: 4px; z-index: 1; box-shadow: 0 2px 14px #0004; }
 .mlx-stage { position: relative; }
 .mlx-died { position: absolute; left: 8%; right: 8%; top: 50%; transform: translateY(-50%); font-size: 14px;
   box-shadow: 0 2px 14px #0004; }
-.mlx-died b { display: block; font-size: 26px; line-height: 1.2; color: var(--red); }
+.mlx-died b { display: block; font-size: 20px; line-height: 1.2; color: var(--red); }
 .mlx [hidden] { display: none !important; }
 .mlx-hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 @container (max-width: 640px) {
   .mlx-grid { grid-template-columns: minmax(0, 1fr); }
-  .mlx-chart { height: 150px; }
+  .mlx-chart { height: 164px; }
 }
 @media (pointer: coarse) { .mlx button { min-height: 42px; min-width: 42px; } .mlx input[type=range] { height: 36px; } }
 `;
@@ -585,13 +668,13 @@ function isDark() {
 // ---------------------------------------------------------------- the view
 
 const HTML = `
-<p class="mlx-notice" role="status" hidden></p>
 <div class="mlx-grid">
   <div>
     <p class="mlx-now"></p>
     <div class="mlx-stage">
       <canvas class="mlx-plane" tabindex="0"></canvas>
       <div class="mlx-died" role="alert" hidden></div>
+      <p class="mlx-notice" role="status" hidden></p>
     </div>
     <div class="mlx-bar">
       <button data-do="play" aria-label="play">▶</button>
@@ -688,7 +771,8 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
     for (let k = i; k >= 0 && !finite(shown); k--) shown = frames[k];
     const ownHere = own && (following || round(position) === last()) ? own : null;
     return {
-      own: ownHere, answer: ownHere && read(shown), frame: shown, frames, labels, settings, position, focus, circle, dim: Boolean(now().died) || !finite(now()), steps: settings.steps,
+      own: ownHere, answer: ownHere && read(shown), frame: shown, frames, labels, settings, position, focus, circle,
+      died: now().died, dim: Boolean(now().died) || !finite(now()), share: blend({...shown, step: frame.step}, settings),
       thetas: angles(shown, labels), ...(isDark() ? DARK : LIGHT),
     };
   }
@@ -721,12 +805,13 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
     cancelAnimationFrame(rest);
     next();
     const {step, loss, accuracy, died} = now();
-    const right = isFinite(loss) ? `<b>${(100 * accuracy).toFixed(1)} %</b> of the test images right` : "<b>NaN</b>";
-    write($(".mlx-now"), `${right}${isFinite(loss) ? ` · loss ${number(loss)}` : ""} · step ${grouped(step)}`);
+    const right = isFinite(loss) ? `<b>${percent(accuracy)}</b> of the test images right<span> · loss ${number(loss)}`
+      : '<b class="mlx-red">NaN</b> · the run has ended<span>';
+    write($(".mlx-now"), `${right} · step ${grouped(step)}</span>`);
     write($(".mlx-what"), what(it));
     scrub.max = last();
     scrub.value = position;
-    scrub.setAttribute("aria-valuetext", `step ${step}, ${(100 * accuracy).toFixed(1)} % right`);
+    scrub.setAttribute("aria-valuetext", `step ${step}, ${isFinite(loss) ? `${percent(accuracy)} right` : "NaN"}`);
     const dead = $(".mlx-died");
     dead.hidden = !died;
     if (died) {
@@ -754,7 +839,7 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
       const [theta] = angles({...frame, embeddings: own}, [answer]);
       text = answer < 0 ? "Read as nothing." : `Read as ${answer}. θ to its direction: ${degrees(theta)}.`;
     }
-    if ($(".mlx-own").textContent !== text) $(".mlx-own").textContent = text;
+    write($(".mlx-own"), text);
   }
 
   /** A canvas is an image to who does not see it as soon as there are words for it. */
@@ -764,21 +849,22 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
   }
 
   /** Once things stand still: the picture in words, for who does not see it. */
-  function describe({frame, thetas}) {
+  function describe({frame, thetas, share}) {
     const turns = Array.from({length: frame.directions.length / 2}, (_, j) =>
       `${j} at ${round(atan2(frame.directions[2 * j + 1], frame.directions[2 * j]) * 180 / PI)}°`);
     const sorted = [...thetas].filter(isFinite).sort((a, b) => a - b);
     const median = sorted.length ? degrees(sorted[floor(sorted.length / 2)]) : "none";
-    const {step, loss, accuracy} = now(), right = `${(100 * accuracy).toFixed(1)} % right`;
+    const {step, loss, accuracy} = now();
+    const here = isFinite(loss) ? `Loss ${number(loss)} and accuracy, ${percent(accuracy)} right,` : "NaN, and the end of the run,";
     name(plane, `${TITLES[settings.head]} at step ${step}: ${labels.length} test digits in the plane. `
       + `Class directions: ${turns.join(", ")}. Half of the digits are within ${median} of their own. `
       + "Arrow keys go from digit to digit.");
-    name(charts[0], `Loss ${number(loss)} and accuracy, ${right}, at step ${step}; `
-      + `the first frame had loss ${number(frames[0].loss)}, ${(100 * frames[0].accuracy).toFixed(1)} % right.`);
-    name(charts[1], `ψ falls from ${number(psi(0, settings))} at 0° over `
-      + `${number(psi(PI / 2, settings))} at 90° to ${number(psi(PI, settings))} at 180°.`);
-    name(charts[2], `The pull at 1°: ${number(pull(PI / 180, settings))}, at 90°: `
-      + `${number(pull(PI / 2, settings))}, at 179°: ${number(pull(PI * 179 / 180, settings))}.`);
+    name(charts[0], `${here} at step ${step}; `
+      + `the first frame had loss ${number(frames[0].loss)}, ${percent(frames[0].accuracy)} right.`);
+    const [low, middle, high] = [0, PI / 2, PI].map(t => number(psiAt(t, settings, share)));
+    name(charts[1], `At this step ψ falls from ${low} at 0° over ${middle} at 90° to ${high} at 180°.`);
+    const [near, across, far] = [1, 90, 179].map(d => number(pullAt(d * PI / 180, settings, share)));
+    name(charts[2], `The pull at 1°: ${near}, at 90°: ${across}, at 179°: ${far}.`);
   }
 
   /** The digit in focus: its image, label, angle and logits. */
@@ -786,8 +872,8 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
     const pen = stamp.getContext("2d"), which = $(".mlx-which"), bars = $(".mlx-logits");
     stamp.hidden = focus == null || !images;
     if (focus == null) {
-      which.textContent = HINT;
-      bars.textContent = "";
+      write(which, HINT);
+      write(bars, "");
       return;
     }
     if (images) {
@@ -803,11 +889,11 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
     const text = `A ${labels[focus]}, read as ${answer < 0 ? "nothing" : answer}. `
       + `θ to its class: ${isFinite(thetas[focus]) ? degrees(thetas[focus]) : "none"}.`;
     const names = settings.head === "softmax" && !frame.linear ? "Cosines" : "Logits";
-    if (which.textContent !== text) which.textContent = text;
+    write(which, text);
     const [low, high] = [min(...values), max(...values)];
     bars.title = names;
-    bars.innerHTML = values.map((v, j) => `<span><i style="--c:${colours[j]};--h:${(v - low) / (high - low) || 0}"></i>`
-      + `<b>${j}</b><br>${isFinite(v) ? v.toFixed(abs(v) < 10 ? 1 : 0).replace("-", "−") : "NaN"}</span>`).join("");
+    write(bars, values.map((v, j) => `<span><i style="--c:${colours[j]};--h:${(v - low) / (high - low) || 0}"></i>`
+      + `<b>${j}</b><br>${isFinite(v) ? v.toFixed(abs(v) < 10 ? 1 : 0).replace("-", "−") : "NaN"}</span>`).join(""));
   }
 
   /** Ask for one drawing, however many reasons there are. */
@@ -944,7 +1030,7 @@ export function createView(root, {labels, images = null, heads = HEADS, group = 
       ctx.restore();
     };
     put(14, 64, "", drawPlane, 548);
-    box.querySelectorAll("h4").forEach((h, k) => put(590, 78 + 186 * k, h.textContent, CHARTS[k][0], 376, 150));
+    box.querySelectorAll("h4").forEach((h, k) => put(590, 78 + 186 * k, h.textContent, CHARTS[k][0], 376, 166));
   }
   function poster() {
     const [width, height] = SHEET.map(side => 2 * side);

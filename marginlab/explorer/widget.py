@@ -51,8 +51,8 @@ def explore(head="arcface", seed=0):
         seed: of the first run; a slider changes it.
 
     Returns:
-        An ipywidgets box. Where no kernel answers (a built page, a repository's
-        preview) it shows its last whole run.
+        An ipywidgets box. Where no kernel answers, as in a repository's preview, it shows its last
+        whole run. A page of the built book begins with a run of its own (`explorer.engine`).
 
     Raises:
         ImportError: without ipywidgets and anywidget (``pip install "marginlab[lab]"``).
@@ -315,9 +315,10 @@ def _classes():
         def _run(self, trainer, settings, stop):
             asked = {k: v for k, v in settings.items() if k not in ("head", "naive")}
             limits = _limits(settings)
-            facts = {"anneal": trainer.anneal if settings["head"] != "softmax" else None}
-            if settings["naive"] != "acos":
-                facts["steps"] = trainer.steps
+            facts = {
+                "anneal": trainer.anneal if settings["head"] != "softmax" else None,
+                "steps": trainer.steps,
+            }
             self.drawing.begin(trainer, settings | facts, limits)
             frames, start = [], time.perf_counter()
             for frame in trainer.iter_frames(**asked):

@@ -3,7 +3,7 @@
 import { PIXELS, pack, plain, train, unpack } from "./engine.js";
 
 /** The two sets and the sample from one file: images, two pixels a byte, then labels, then the sample's indices. */
-function read(buffer, kernels) {
+export function read(buffer, kernels) {
   const [many, few] = [60000, 10000];
   const half = PIXELS / 2;
   let at = 0;

@@ -16,7 +16,7 @@ from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import browser as browsers
-from test_book import HTML, PAGES, QuietHandler, axe
+from test_book import HTML, QuietHandler, axe, built_pages
 
 
 def measure(page, url):
@@ -54,7 +54,7 @@ def main():
     print(line("page", "at first (MB)", "all", "outside", "errors", "violations"))
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browsers.find(), args=["--no-sandbox"])
-        for name in PAGES:
+        for name in built_pages(HTML):
             context = chromium.new_context(viewport={"width": 1280, "height": 900})
             found = measure(context.new_page(), f"http://127.0.0.1:{server.server_port}/{name}.html")
             print(line(name, *found), flush=True)

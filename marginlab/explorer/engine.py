@@ -1,0 +1,131 @@
+"""engine.js without a browser: the run that a built page makes, made while the book is built.
+
+The same program, in the V8 of the package mini-racer, WebAssembly and all. So the first picture of a
+page is a run of the page itself, and what changes when a slider moves is the slider's doing.
+"""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+
+import numpy as np
+
+from marginlab.data import load_mnist, shown_images
+from marginlab.explorer import page
+
+KEEP = 5  # every so many of the frames that the page draws go into the page: 20 of 100
+MODULES = "engine", "kernels", "worker"
+
+# Frames come out as one array of numbers and one JSON of facts.
+RUN = """settings => {
+    const frames = [...engine.train(data, settings, { kernels: fast })].filter(Boolean);
+    const numbers = frames.flatMap(f => [...f.embeddings, ...f.directions, ...(f.linear ?? [])]);
+    self.numbers = Float32Array.from(numbers).buffer;
+    return JSON.stringify(frames.map(({ step, loss, accuracy, died }) =>
+        ({ step, loss: Number.isFinite(loss) ? loss : null, accuracy, died })));
+}"""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Frame:
+    """A moment of a run, as engine.js yields it; linear are (10, 3) rows (w_x, w_y, b) of plain softmax."""
+
+    step: int
+    loss: float
+    accuracy: float
+    embeddings: np.ndarray
+    labels: np.ndarray
+    class_directions: np.ndarray
+    linear: np.ndarray | None = None
+    died: dict | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Run:
+    """What `page.html` shows of a run."""
+
+    frames: list
+
+    @property
+    def test_accuracy(self):
+        """On all 10,000 test images, without margin; of a run that died, on those shown."""
+        return self.frames[-1].accuracy
+
+    def explain(self):
+        """In the words in which the page tells of its runs."""
+        last = self.frames[-1]
+        if last.died:
+            return f"The run ended in NaN at step {last.step}. {last.died['why']}"
+        return f"{last.accuracy:.1%} of the 10,000 test images right after {last.step} steps.".replace(
+            "%", " %"
+        )
+
+    def kept(self):
+        """The same run in as many frames as a page brings along: every fifth, and the last."""
+        last = len(self.frames) - 1
+        return Run([f for i, f in enumerate(self.frames) if (last - i) % KEEP == 0])
+
+
+class Engine:
+    """A V8 with the engine and MNIST in it. ``with Engine() as engine: run = engine.run(settings)``
+
+    Raises:
+        ImportError: without mini-racer (``pip install "marginlab[book]"``).
+    """
+
+    def __init__(self):
+        try:
+            from py_mini_racer import MiniRacer
+        except ImportError as error:
+            raise ImportError(
+                f'the page\'s own runs need {error.name}: pip install "marginlab[book]"', name=error.name
+            ) from None
+        images = page.images()
+        self._labels = load_mnist()[1][1][shown_images(page.SAMPLE)]
+        self._v8 = MiniRacer()
+        try:
+            self._v8.eval("globalThis.self = globalThis")
+            self._v8.eval(page.bundle(*MODULES))
+            self._v8.eval(f"self.images = new ArrayBuffer({len(images)})")[:] = images
+            self._v8.eval("self.fast = kernels.simd() ?? undefined; self.data = worker.read(images, fast); 0")
+        except Exception:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """End the V8: its threads would keep a program from ending."""
+        self._v8.close()
+
+    def run(self, settings):
+        """The `Run`, with all its frames, of settings {head, naive, seed, margin or m1, m2, m3, scale}."""
+        facts = json.loads(self._v8.eval(f"({RUN})({json.dumps(settings)})"))
+        rows = np.frombuffer(bytes(self._v8.eval("numbers")), "<f4").reshape(len(facts), -1)
+        many = 2 * page.SAMPLE
+        frames = [
+            Frame(
+                fact["step"],
+                float("nan") if fact["loss"] is None else fact["loss"],
+                fact["accuracy"],
+                row[:many].reshape(-1, 2),
+                self._labels,
+                row[many : many + 20].reshape(10, 2),
+                row[many + 20 :].reshape(10, 3) if len(row) > many + 20 else None,
+                fact["died"],
+            )
+            for fact, row in zip(facts, rows, strict=True)
+        ]
+        return Run(frames)
+
+
+def fingerprint(settings):
+    """Names a run by all that it depends on: the program, the images, the V8, the settings."""
+    program, version = page.bundle(*MODULES), importlib.metadata.version("mini-racer")
+    parts = [program.encode(), page.images(), version.encode(), json.dumps(settings, sort_keys=True).encode()]
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:32]
