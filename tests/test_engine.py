@@ -11,7 +11,7 @@ import tensorflow as tf
 from exact import pair_at
 
 from marginlab import budget, encoders, geometry, heads, load_mnist, reference
-from marginlab.training import DEFAULTS
+from marginlab.family import FAMILY
 
 SOURCES = Path(__file__).parents[1] / "marginlab" / "explorer"
 THETAS = [0, 1e-12, 1e-9, 1e-6, 1e-4, 1e-3, 0.01, 0.1, 1, math.pi / 2, 3]
@@ -247,9 +247,9 @@ def keras_losses(name, images, labels, steps, rate, anneal):
     """The weights that a run begins with, flat, and its losses: a plain loop in Keras."""
     keras.utils.set_random_seed(0)
     encoder = encoders.fast()
-    head = heads.BY_NAME[name](10, **DEFAULTS[name])
+    head = heads.BY_NAME[name](10)
     # The encoder averages 2 × 2: whole images whose averages are the 16 shades.
-    x = np.repeat(np.repeat(shades(images).reshape(-1, 14, 14), 2, 1), 2, 2).astype("float32") / 15
+    x = np.repeat(np.repeat(shades(images).reshape(-1, 14, 14), 2, 1), 2, 2).astype("float32") * 17
     head(encoder(x[:1]))
     variables = [*encoder.trainable_variables, *head.trainable_variables]
     start = np.concatenate([v.numpy().ravel() for v in variables])
@@ -280,7 +280,7 @@ def keras_losses(name, images, labels, steps, rate, anneal):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize("name", FAMILY)
 def test_the_same_weights_and_images_give_the_losses_of_keras(engine, name, recipe):
     (images, labels), _ = load_mnist()
     images, labels = images[: STEPS * BATCH], labels[: STEPS * BATCH]
@@ -299,7 +299,7 @@ def test_the_same_weights_and_images_give_the_losses_of_keras(engine, name, reci
             }""",
             [
                 start.tolist(),
-                DEFAULTS[name] | {"head": name, "naive": None},
+                FAMILY[name].defaults | {"head": name, "naive": None},
                 RECIPES[recipe],
                 STEPS,
                 kernels,
@@ -320,7 +320,7 @@ def test_a_drawn_digit_is_embedded_as_a_test_image_is(engine):
             const ours = images.map(image => [...reader(engine.pack(image.flat()))]);
             return [ours, [...frames.at(-1).embeddings.slice(0, 2 * images.length)]];
         }""",
-        [images[:20].tolist(), DEFAULTS["arcface"] | {"head": "arcface"}],
+        [images[:20].tolist(), FAMILY["arcface"].defaults | {"head": "arcface"}],
     )
     # Half a shade is rounded to an even one there, and up in a drawing.
     np.testing.assert_allclose(np.array(ours).ravel(), frame, atol=0.02)
@@ -329,7 +329,7 @@ def test_a_drawn_digit_is_embedded_as_a_test_image_is(engine):
 def test_a_run_stops_where_acos_gives_nan_and_says_why(engine):
     (images, labels), _ = load_mnist()
     in_the_page(engine, images[:12000], labels[:12000])
-    settings = DEFAULTS["arcface"] | {"head": "arcface", "seed": 0}
+    settings = FAMILY["arcface"].defaults | {"head": "arcface", "seed": 0}
     run = """([settings]) => {
         const frames = [...engine.train(data, settings, {kernels: fast, epochs: 2})].filter(Boolean);
         return frames.map(({step, loss, accuracy, died, embeddings}) =>

@@ -22,8 +22,8 @@ import marginlab
 from marginlab import budget, explore, reference
 from marginlab.explorer import naive, widget
 from marginlab.explorer import page as built
+from marginlab.family import FAMILY
 from marginlab.heads import BY_NAME
-from marginlab.training import DEFAULTS
 
 HERE = Path(widget.__file__).parent
 
@@ -57,13 +57,14 @@ def settle(*explorers):
 
 
 def test_sliders_start_at_the_trainers_defaults():
-    assert {head: {s["name"]: s["default"] for s in rows} for head, rows in widget.HEADS.items()} == DEFAULTS
+    for head, member in FAMILY.items():
+        assert {s["name"]: s["default"] for s in built.sliders(head)} == member.defaults
 
 
-@pytest.mark.parametrize("head", widget.HEADS)
+@pytest.mark.parametrize("head", FAMILY)
 def test_no_slider_reaches_a_value_that_the_head_refuses(head):
     for end in ("min", "max"):
-        BY_NAME[head](10, **{s["name"]: s[end] for s in widget.HEADS[head]})
+        BY_NAME[head](10, **{s["name"]: s[end] for s in built.sliders(head)})
 
 
 def test_it_shows_a_first_run(explorer):
@@ -338,7 +339,7 @@ def page(browser):
     def serve(route):
         name = route.request.url.rsplit("/", 1)[1]
         if name.endswith(".js"):
-            route.fulfill(body=(HERE / name).read_text(encoding="utf-8"), content_type="text/javascript")
+            route.fulfill(body=built.source(name[:-3]), content_type="text/javascript")
         else:
             head = '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
             route.fulfill(body=head + '<body><div id="root"></div>', content_type="text/html")
@@ -530,7 +531,7 @@ def shown(page, settings, frames="frames", died=None, described=False):
 DIED = {"step": 130, "example": 41234, "why": "In float32 its cosine came out as 1, where acos has slope -∞."}
 NAIVE = ["acos", "clip", "no-unroll", "demo-clip"]
 EVERY = [{"head": "softmax"}]  # with each of its naive forms, and one that dies
-for head, rows in widget.HEADS.items():
+for head, rows in ((head, built.sliders(head)) for head in FAMILY):
     if head != "softmax":
         usual = {s["name"]: s["default"] for s in rows}
         EVERY += [{"head": head, **usual, "naive": form} for form in (None, *NAIVE)]

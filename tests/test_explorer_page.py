@@ -17,7 +17,7 @@ from playwright.sync_api import expect
 from marginlab import Trainer, budget
 from marginlab.explorer import page as built
 from marginlab.explorer.engine import Engine
-from marginlab.explorer.widget import HEADS
+from marginlab.explorer.page import sliders
 
 SETTINGS = {"head": "arcface", "margin": 0.3, "scale": 30.0, "seed": 0, "naive": None}
 
@@ -163,8 +163,8 @@ def in_order(directions):
 
 def feasible_steps(head):
     """Settings of every step of the sliders of a head's margins, one moved at a time, that can be held."""
-    usual = {row["name"]: row["default"] for row in HEADS[head]}
-    for row in HEADS[head]:
+    usual = {row["name"]: row["default"] for row in sliders(head)}
+    for row in sliders(head):
         if row["name"] == "scale":
             continue
         for k in range(round((row["max"] - row["min"]) / row["step"]) + 1):
@@ -418,7 +418,7 @@ def test_a_wrong_link_ends_in_the_default_and_a_sentence(open_page, site, query)
     assert status.is_visible()
     assert page.locator(".mlp img").count() == 0
     assert slider(page, "head").input_value() == head
-    usual = {row["name"]: row["default"] for row in HEADS[head]}
+    usual = {row["name"]: row["default"] for row in sliders(head)}
     for name, value in usual.items():  # each is as it was, or what the sentence says
         shown = slider(page, name).input_value()
         assert float(shown) == value or f"and is {shown}" in status.inner_text() or "more than once" in words

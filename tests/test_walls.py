@@ -1,6 +1,6 @@
 """What submitted code gets when it reaches for what is not its own: real operations, by each wall.
 
-python -m pytest --no-cov -s tests/test_walls.py     prints the table: each operation, and what it got
+python -m pytest -s tests/test_walls.py     prints the table: each operation, and what it got
 """
 
 import os

@@ -10,40 +10,14 @@
 //
 // Angles are in radians, and in degrees where people read them.
 
+import { FAMILY } from "./family.js";
 import { margins, psi, target, unit } from "./engine.js";
 import { createPad } from "./pad.js";
 import { createSvg } from "./svg.js";
 
-// Of each head its sliders. JSON, so that Python reads this very table; `training.DEFAULTS` has the defaults.
-export const HEADS = {
-  "softmax": [],
-  "normface": [
-    {"name": "scale", "min": 1, "max": 128, "step": 1, "unit": "times cos θ", "default": 10}
-  ],
-  "sphereface": [
-    {"name": "margin", "min": 1, "max": 4, "step": 0.1, "unit": "times the angle", "default": 1.5},
-    {"name": "scale", "min": 1, "max": 128, "step": 1, "unit": "times ψ", "default": 10}
-  ],
-  "cosface": [
-    {"name": "margin", "min": 0, "max": 1, "step": 0.01, "unit": "cosine units", "default": 0.1},
-    {"name": "scale", "min": 1, "max": 128, "step": 1, "unit": "times ψ", "default": 30}
-  ],
-  "arcface": [
-    {"name": "margin", "min": 0, "max": 1.5, "step": 0.05, "unit": "radians", "default": 0.3},
-    {"name": "scale", "min": 1, "max": 128, "step": 1, "unit": "times ψ", "default": 30}
-  ],
-  "combined": [
-    {"name": "m1", "min": 1, "max": 3, "step": 0.1, "unit": "times the angle", "default": 1},
-    {"name": "m2", "min": 0, "max": 1, "step": 0.05, "unit": "radians", "default": 0.2},
-    {"name": "m3", "min": 0, "max": 0.5, "step": 0.01, "unit": "cosine units", "default": 0.05},
-    {"name": "scale", "min": 1, "max": 128, "step": 1, "unit": "times ψ", "default": 30}
-  ]
-};
-
-export const TITLES = {
-  softmax: "Softmax", normface: "NormFace", sphereface: "SphereFace",
-  cosface: "CosFace", arcface: "ArcFace", combined: "Combined margin",
-};
+/** Of each head its title and its sliders, from marginlab/family.py. */
+export const TITLES = Object.fromEntries(Object.entries(FAMILY).map(([head, { title }]) => [head, title]));
+export const HEADS = Object.fromEntries(Object.entries(FAMILY).map(([head, { sliders }]) => [head, sliders]));
 
 // Ways to break it: how the true logit is often written, c being the cosine to the true class.
 export const NAIVE = {

@@ -3,14 +3,11 @@
 import base64
 import functools
 import io
-import json
 import math
-import re
 import threading
 import time
 import uuid
 import weakref
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -23,16 +20,8 @@ from marginlab.heads import BY_NAME
 from marginlab.room import budget
 from marginlab.training import Trainer
 
-HERE = Path(__file__).parent
 COLUMNS = "repeat(auto-fit, minmax(min(100%, 340px), 1fr))"  # side by side where there is room
 
-
-def _script(name):
-    return (HERE / name).read_text(encoding="utf-8")
-
-
-# Of each head its sliders: name, min, max, step, unit, default. The page has its sliders from this table too.
-HEADS = json.loads(re.search(r"export const HEADS = (\{.*?\n\});", _script("view.js"), re.DOTALL)[1])
 
 BREAKS = {
     "no": "",
@@ -92,7 +81,7 @@ def _check(head, seed):
 @functools.cache
 def esm():
     """The one module that a notebook loads."""
-    return page.bundle("engine", "pad", "svg", "view", "widget") + "export default widget;\n"
+    return page.bundle("engine", "pad", "svg", "family", "view", "widget") + "export default widget;\n"
 
 
 class _WatchedTrainer(Trainer):
@@ -152,7 +141,7 @@ def _classes():
             self.on_msg(self._embed)
 
         def _embed(self, _, content, buffers):
-            image = np.frombuffer(buffers[0], "uint8").reshape(1, 28, 28).astype("float32") / 255
+            image = np.frombuffer(buffers[0], "uint8").reshape(1, 28, 28).astype("float32")
             self.send({"drawn": True}, [self._trainer.encoder(image).numpy().tobytes()])
 
         def begin(self, trainer, settings, words):
@@ -234,9 +223,9 @@ def _classes():
                     description=s["name"],
                     readout_format=f".{max(0, -math.floor(math.log10(s['step'])))}f",
                 )
-                for s in HEADS[head]
+                for s in page.sliders(head)
             }
-            units = {s["name"]: s["unit"] for s in HEADS[head]}
+            units = {s["name"]: s["unit"] for s in page.sliders(head)}
             for slider in self.sliders.values():
                 slider.observe(self._restart, "value")
             self.breaks.disabled = head == "softmax"  # it has no angle to break

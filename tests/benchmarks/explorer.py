@@ -21,7 +21,7 @@ from playwright.sync_api import sync_playwright
 
 from marginlab import Trainer, explore
 from marginlab.explorer import page as built
-from marginlab.training import DEFAULTS
+from marginlab.family import FAMILY
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import browser as browsers
@@ -122,7 +122,7 @@ def in_the_page(moves, folder):
         rate = page.evaluate("drawn") / (time.perf_counter() - began)
         log, long = page.evaluate("[log, long]")
         accuracies = {}
-        for head in DEFAULTS:
+        for head in FAMILY:
             move("head", head)
             for seed in range(5):
                 move("seed", seed)
@@ -178,7 +178,7 @@ def in_the_kernel(moves):
         "ratio_to_retrain": float(np.median(ratios)),
         "resident_bytes_after_retrainings": {n: resident[n] for n in (max(moves // 5, 1), 4 * moves)},
         "accuracies": {
-            head: [Trainer(head).retrain(seed=seed).test_accuracy for seed in range(5)] for head in DEFAULTS
+            head: [Trainer(head).retrain(seed=seed).test_accuracy for seed in range(5)] for head in FAMILY
         },
     }
 
