@@ -5,9 +5,6 @@ VENV := .venv
 PY := $(VENV)/bin/python
 # TensorFlow's running commentary on the machine would bury what is said here.
 export TF_CPP_MIN_LOG_LEVEL := 3
-# XLA's programs, once compiled, serve every process: those of a book, of the tests. For this processor only.
-PROCESSOR := $(shell grep -m1 '^flags' /proc/cpuinfo 2>/dev/null | cksum | cut -d' ' -f1)
-export TF_XLA_FLAGS ?= --tf_xla_persistent_cache_directory=$(CURDIR)/.cache/xla-$(PROCESSOR)
 # What the book's pages import; the grader and the checks of the sheets are not of it.
 CODE := $(shell find marginlab \( -path marginlab/course -o -path marginlab/checks \) -prune -o \( -name '*.py' -o -name '*.js' \) -print)
 INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
