@@ -414,11 +414,11 @@ class labels_from_one:
     points = (0, 1, 5, 9, 10, -1)
 
     def naive(labels):
-        logits = with_directions(heads.NormFace(10), circle(10))(tf.ones((len(labels), 2)))
+        logits = with_directions(heads.NormFace(10, scale=30.0), circle(10))(tf.ones((len(labels), 2)))
         return -tf.reduce_sum(tf.one_hot(labels, 10) * tf.nn.log_softmax(logits), axis=1)
 
     def cured(labels):
-        head, losses = with_directions(heads.NormFace(10), circle(10)), []
+        head, losses = with_directions(heads.NormFace(10, scale=30.0), circle(10)), []
         for label in labels:
             try:
                 logits = head(tf.ones((1, 2)), np.array([label]))
@@ -462,7 +462,7 @@ class head_never_trained:
 def _turn_of_directions(steps, variables):
     """Train a toy classifier by plain gradient steps on some of its variables."""
     encoder = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, kernel_initializer="identity")])
-    model = MarginClassifier(encoder, with_directions(heads.NormFace(10), circle(10)))
+    model = MarginClassifier(encoder, with_directions(heads.NormFace(10, scale=30.0), circle(10)))
     x, y = tf.constant(circle(10)), (np.arange(10) + 1) % 10
     start, turns = model.class_directions, {0: 0.0}
     for step in range(1, max(steps) + 1):
