@@ -81,6 +81,10 @@ class BlockwiseCrossentropy(keras.losses.Loss):
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         if self.ignore_class is not None:
+            # Columns would be spread over rows: (B, 1) times (B,) is (B, B).
+            y_true = ops.reshape(y_true, (-1,))
+            if sample_weight is not None and len(np.shape(sample_weight)) == 2:
+                sample_weight = ops.reshape(sample_weight, (-1,))
             counts = ops.cast(ops.not_equal(y_true, self.ignore_class), self.dtype)
             if self.reduction in ("mean", "sum_over_batch_size"):  # over those that count
                 counts = counts / ops.maximum(ops.mean(counts), keras.config.epsilon())

@@ -18,6 +18,7 @@ class MarginWatch(keras.callbacks.Callback):
 
     Args:
         x, y: a batch of the training data, inputs ``(B, ...)`` and integer labels ``(B,)``.
+        sample_weight: ``(B,)``; rows of weight 0 do not count, nor do those of the loss's `ignore_class`.
         verbose: whether to print a line an epoch.
 
     `history` has one dict an epoch, over the batch, with θ the angle between an
@@ -35,24 +36,30 @@ class MarginWatch(keras.callbacks.Callback):
     Use it with a `MarginClassifier`: ``model.fit(..., callbacks=[MarginWatch(x, y)])``.
     """
 
-    def __init__(self, x, y, verbose=1):
+    def __init__(self, x, y, verbose=1, sample_weight=None):
         super().__init__()
-        self.x, self.y, self.verbose = np.asarray(x), np.asarray(y).reshape(-1), verbose
+        self.x, self.y, self.verbose = x, np.asarray(y).reshape(-1), verbose
+        self.counts = np.ones(len(self.y), bool) if sample_weight is None else np.ravel(sample_weight) != 0
         self.history, self.first_nan = [], None
 
     def on_train_begin(self, logs=None):
         self.history, self.first_nan, self._epoch = [], None, 0
         classes = self.model.head.num_classes
-        counts = self.y != getattr(self.model.loss, "ignore_class", None)
-        self.x, self.y = self.x[counts], self.y[counts]
-        if not np.isfinite(self.x).all():
+        x, y = self._counting()
+        if not len(y):
+            self._found("Before training: no row of this batch counts, so there is nothing to watch.")
+        elif not all(np.isfinite(v).all() for v in keras.tree.flatten(x)):
             self._found("Before training: the inputs hold NaN or infinity.")
-        elif self.y.min() < 0 or self.y.max() >= classes:
-            labels = f"labels run from {self.y.min()} to {self.y.max()}"
+        elif y.min() < 0 or y.max() >= classes:
+            labels = f"labels run from {y.min()} to {y.max()}"
             self._found(f"Before training: {labels}; they must lie in [0, {classes}).")
         else:
-            self.model(ops.convert_to_tensor(self.x[:1]))  # builds the weights, if nothing has
             self._before = self.look()
+
+    def _counting(self):
+        """Inputs and labels of the rows that count."""
+        counts = self.counts & (self.y != getattr(self.model.loss, "ignore_class", None))
+        return keras.tree.map_structure(lambda v: np.asarray(v)[counts], self.x), self.y[counts]
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
@@ -81,10 +88,10 @@ class MarginWatch(keras.callbacks.Callback):
 
     def look(self):
         """The batch under the present weights, as one of the dicts of `history`."""
-        head = self.model.head
-        x = np.asarray(self.model.embed(self.x), "float64")
+        head, (inputs, labels) = self.model.head, self._counting()
+        x = np.asarray(self.model.embed(inputs), "float64")
         directions = np.asarray(ops.convert_to_numpy(head.class_directions), "float64")
-        theta = reference.angle(x, directions[self.y])
+        theta = reference.angle(x, directions[labels])
         m1, m2, m3 = (float(ops.convert_to_numpy(m)) for m in head.margins())
         norms = reference.norm(x)
         scale = getattr(head, "scale", "norm")
@@ -132,7 +139,8 @@ class MarginSchedule(keras.callbacks.Callback):
 
     Args:
         epochs: how many epochs the way takes; the setting changes as each begins.
-        steps: how many steps it takes, in place of epochs; the setting changes with each.
+        steps: how many steps of the optimizer it takes, in place of epochs; the setting changes before each
+            call of the compiled step, which with `steps_per_execution` is once in so many steps.
         **settings: the head's own, each with (from, to) in its own unit: margin=(0.0, 0.5), scale=(10, 30).
 
     Training that is resumed (`initial_epoch`, BackupAndRestore, an optimizer that was loaded) finds the
@@ -157,7 +165,9 @@ class MarginSchedule(keras.callbacks.Callback):
         self.settings = settings
 
     def on_train_begin(self, logs=None):
-        head = self.model.head
+        head = getattr(self.model, "head", None)
+        if head is None:
+            raise TypeError(f"MarginSchedule needs a model with a head, got {type(self.model).__name__}")
         unknown = self.settings.keys() - head.settings.keys()
         if unknown:
             has = ", ".join(head.settings) or "none"
@@ -203,7 +213,10 @@ class Verify(keras.callbacks.Callback):
 
     def __init__(self, x, y, far=0.01, count=100_000, seed=0):
         super().__init__()
-        self.x, self.y = x, np.asarray(y).reshape(-1)
+        self.x, self.y = x, np.asarray(y)
+        for part in keras.tree.flatten(x):
+            if hasattr(part, "shape") and len(part) != len(self.y):
+                raise ValueError(f"x and y must have as many rows, got {len(part)} and {len(self.y)}")
         self.far = _checks.number("far", far, 1e-12, 1 - 1e-12, "a rate in (0, 1)")
         self.first, self.second, self.same = verification.pairs(self.y, count, seed)
 

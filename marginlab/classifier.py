@@ -79,7 +79,8 @@ class MarginClassifier(keras.Model):
         inputs = keras.tree.map_shape_structure(
             lambda shape: keras.KerasTensor(shape, next(types_of, "float32")), input_shape
         )
-        self.head(self.encoder(inputs))
+        with keras.name_scope(self.name, caller=self):  # the weights' paths, whoever builds
+            self.head(self.encoder(inputs))
 
     def call(self, inputs, training=False, embeddings=None):
         outer = self._outer() if training and embeddings is None else None
@@ -128,6 +129,7 @@ class MarginClassifier(keras.Model):
             raise ValueError(f"loss must take logits: give it from_logits=True, got {loss}")
         if metrics is None:
             metrics = [] if isinstance(loss, BlockwiseCrossentropy) else ["accuracy"]
+        self._known.embedder = None  # as `predict` it may be compiled anew after a change of the encoder
         super().compile(optimizer, loss, loss_weights, metrics, **kwargs)
 
     def compile_from_config(self, config):
@@ -136,26 +138,38 @@ class MarginClassifier(keras.Model):
         if self.built:
             self.optimizer.build(self.trainable_variables)
 
-    def fit(self, x=None, y=None, *args, validation_data=None, **kwargs):
+    def fit(self, x=None, y=None, *args, validation_data=None, validation_split=0.0, **kwargs):
+        """As `keras.Model.fit`; it warns before training of a validation whose loss would be NaN."""
+        if validation_split and y is not None:
+            # The last rows, as Keras takes them.
+            start = math.floor(len(y) * (1 - validation_split))
+            self._warn_of_strangers((None, y[start:]))
         self._warn_of_strangers(validation_data)
-        return super().fit(x, y, *args, validation_data=validation_data, **kwargs)
+        more = {"validation_data": validation_data, "validation_split": validation_split}
+        return super().fit(x, y, *args, **more, **kwargs)
 
     def _warn_of_strangers(self, validation_data):
-        """Say before training that a validation set has classes which the head has not."""
+        """Say before training that a validation set has classes which the head has not.
+
+        Arrays are looked at whole, and of a data set the first batch, if it can be read twice.
+        """
         batch = validation_data
-        if hasattr(batch, "take"):  # a tf.data set
-            batch = next(iter(batch.take(1)), None)
+        if hasattr(batch, "cardinality"):  # a tf.data set; one that a generator feeds has none that is known
+            batch = next(iter(batch.take(1)), None) if int(batch.cardinality()) > 0 else None
         elif isinstance(batch, keras.utils.PyDataset):
             batch = batch[0]
-        labels = batch[1] if isinstance(batch, list | tuple) and len(batch) > 1 else None
-        if labels is None or not np.size(labels := ops.convert_to_numpy(labels)):
+        if not isinstance(batch, list | tuple) or len(batch) < 2 or batch[1] is None:
             return
-        allowed = getattr(self.loss, "ignore_class", None)
-        strange = labels[(labels >= self.head.num_classes) & (labels != allowed)]
-        if strange.size:
+        labels = np.asarray(ops.convert_to_numpy(batch[1])).reshape(-1)
+        strange = (labels < 0) | (labels >= self.head.num_classes)
+        strange &= labels != getattr(self.loss, "ignore_class", None)
+        if len(batch) > 2 and batch[2] is not None:
+            strange &= np.asarray(ops.convert_to_numpy(batch[2])).reshape(-1) != 0
+        if strange.any():
+            found = labels[strange]
             warnings.warn(
-                f"validation_data has labels up to {strange.max()}, and the head knows classes below "
-                f"{self.head.num_classes}: val_loss will be NaN. For people who are not in training use "
+                f"the validation has labels from {found.min()} to {found.max()}, and the head knows those in "
+                f"[0, {self.head.num_classes}): val_loss will be NaN. For people who are not in training use "
                 "marginlab.callbacks.Verify",
                 stacklevel=3,
             )
@@ -164,6 +178,8 @@ class MarginClassifier(keras.Model):
         logits, embeddings = _parts(y_pred)
         if training and embeddings is None:
             raise ValueError(_NO_EMBEDDINGS)
+        if not training and _is_a_mean(y):
+            y = ops.cast(y, "int32")
         spared = self._spared(y, sample_weight)
         labels, valid = self.head.checked(y, logits.shape[0], spared)
         if training and isinstance(self.loss, BlockwiseCrossentropy):
@@ -196,12 +212,17 @@ class MarginClassifier(keras.Model):
         Args:
             x: arrays ``(N, ...)`` in the structure that the encoder takes, also none (N = 0); a tf.data
                 set, a `keras.utils.PyDataset`, a generator.
-            batch_size, **kwargs: as of `predict`.
+            batch_size: as of `predict`.
+            kwargs: other arguments of `predict`.
         """
         flat = keras.tree.flatten(x)
-        if flat and all(hasattr(v, "shape") and len(v) == 0 for v in flat):
-            if not self.built:
-                self.build(keras.tree.map_structure(lambda spec: spec.shape, _described(x)))
+        arrays = bool(flat) and all(hasattr(v, "shape") and hasattr(v, "dtype") for v in flat)
+        if arrays and not self.built:
+            # By its own name, or the weights would be called after what embeds.
+            self._known.inputs = _described(x)
+            self.build(keras.tree.map_structure(lambda spec: spec.shape, self._known.inputs))
+            self.built = True
+        if arrays and all(len(v) == 0 for v in flat):
             return np.zeros((0, self.head.class_directions.shape[-1]), "float32")
         if self._known.embedder is None:
             self._known.embedder = _Embedder(self.encoder)
@@ -257,14 +278,14 @@ class MarginClassifier(keras.Model):
 
     def get_build_config(self):
         described = self._known.trained or self._known.inputs
-        return {"inputs": keras.saving.serialize_keras_object(described)}
+        # None where it is not built: a file must not say that it is.
+        return None if described is None else {"inputs": keras.saving.serialize_keras_object(described)}
 
     def build_from_config(self, config):
         described = keras.saving.deserialize_keras_object(config["inputs"])
         self._known.inputs = self._known.trained = described
-        if described is not None:
-            self.build(keras.tree.map_structure(lambda spec: spec.shape, described))
-            self.built = True
+        self.build(keras.tree.map_structure(lambda spec: spec.shape, described))
+        self.built = True
 
 
 class _Embedder(keras.Model):
@@ -283,12 +304,27 @@ def _parts(y_pred):
     return (y_pred["logits"], y_pred["embeddings"]) if isinstance(y_pred, dict) else (y_pred, None)
 
 
+def _is_a_mean(labels):
+    """Whether Keras only builds the loss, outside every replica of a tf.distribute strategy.
+
+    It then passes the mean of the replicas' labels, which is no integer, and drops the result.
+    """
+    if keras.backend.backend() != "tensorflow" or "int" in keras.backend.standardize_dtype(labels.dtype):
+        return False
+    import tensorflow as tf
+
+    return tf.distribute.in_cross_replica_context() and not tf.executing_eagerly()
+
+
 def _described(inputs):
-    """Type and shape of each input, the batch left open, in their structure."""
-    return keras.tree.map_structure(
-        lambda v: keras.InputSpec(
-            dtype=keras.backend.standardize_dtype(getattr(v, "dtype", "float32")),
-            shape=(None, *getattr(v, "shape", np.shape(v))[1:]),
-        ),
-        inputs,
-    )
+    """Type and shape of each input, the batch left open, in their structure; None if a rank is not known."""
+    try:
+        return keras.tree.map_structure(
+            lambda v: keras.InputSpec(
+                dtype=keras.backend.standardize_dtype(getattr(v, "dtype", "float32")),
+                shape=(None, *tuple(getattr(v, "shape", np.shape(v)))[1:]),
+            ),
+            inputs,
+        )
+    except ValueError:
+        return None

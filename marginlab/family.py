@@ -62,7 +62,7 @@ class Member:
 
     Attributes:
         title: its name, as people write it.
-        settings: `Setting`s by name.
+        settings: each `Setting`, by name.
         source: who published it.
     """
 

@@ -161,16 +161,31 @@ class _Head(keras.layers.Layer, abc.ABC):
             ValueError: for what another head saved.
         """
         own, keys = type(self).__name__, list(store.keys())
-        saved = bytes(np.asarray(store["head"])).decode() if "head" in keys else None
+        if not keys:
+            # Keras asks twice, by two paths, of which one leads nowhere, and shows the last answer.
+            raise ValueError(getattr(self, "_refusal", f"the file has no weights for this {own}"))
+        saved = bytes(np.asarray(store["head"])).decode() if "head" in keys else "an unknown head"
+        values = {name: store[name] for name in keys if name != "head"}
+        self._refusal = self._refused(saved, values)
+        if self._refusal:
+            raise ValueError(self._refusal)
+        super().load_own_variables(values)
+
+    def _refused(self, saved, values):
+        """Why weights cannot be loaded, or an empty string."""
+        own = type(self).__name__
         if saved != own:
-            # Keras asks twice, by two paths, and shows the last answer: the one that knows is kept.
-            self._saved_by = saved or getattr(self, "_saved_by", "another head")
-            raise ValueError(
-                f"these are weights of {self._saved_by}, and this is {own}: a margin of one head means "
-                "nothing in another. To go on from its directions load them into the head that they are of, "
-                "and then new.class_directions.assign(old.class_directions)"
+            return (
+                f"these are weights of {saved}, and this is {own}: a margin of one head means nothing in "
+                "another. To go on from its directions load them into the head that they are of, and then "
+                "new.class_directions.assign(old.class_directions)"
             )
-        super().load_own_variables({name: store[name] for name in keys if name != "head"})
+        if self.built and "0" in values and tuple(values["0"].shape) != tuple(self.class_directions.shape):
+            return (
+                f"the file has class directions of shape {tuple(values['0'].shape)}, and this {own} "
+                f"{tuple(self.class_directions.shape)}: classes and dimensions must be the same"
+            )
+        return ""
 
     def build(self, embeddings_shape):
         if len(embeddings_shape) != 2 or not embeddings_shape[-1]:
@@ -243,7 +258,9 @@ class _Head(keras.layers.Layer, abc.ABC):
         labels = ops.convert_to_tensor(labels)
         dtype = keras.backend.standardize_dtype(labels.dtype)
         if "int" not in dtype:
-            raise TypeError(f"labels must be integers, got {dtype}")
+            columns = labels.shape[1:]
+            hint = f" of shape {tuple(labels.shape)}: if they are one-hot, take the argmax" if columns else ""
+            raise TypeError(f"labels must be integers, got {dtype}{hint}")
         if len(labels.shape) == 2 and labels.shape[1] == 1:
             labels = ops.squeeze(labels, axis=1)
         shape = tuple(labels.shape)

@@ -181,11 +181,18 @@ class Trainer:
             self.head = heads.BY_NAME[head](len(digits), **settings)
         else:
             self.name, self.head = head.name, head
-        for name, value in dict(epochs=epochs, batch_size=batch_size, frames=frames, sample=sample).items():
-            _checks.whole(name, value, 1)
-        self.seed = seed
+        classes = getattr(self.head, "num_classes", len(digits))
+        if classes != len(digits):
+            raise ValueError(f"head must have a class for each of the {len(digits)} digits, got {classes}")
+        counts = {"epochs": epochs, "batch_size": batch_size, "frames": frames, "sample": sample}
+        epochs, batch_size, frames, sample = (_checks.whole(name, v, 1) for name, v in counts.items())
+        _checks.number("learning_rate", learning_rate, 0, math.inf, "a finite number of at least 0")
+        _checks.number("beta_2", beta_2, 0, 1 - 1e-9, "a number in [0, 1)")
+        self.seed, self.anneal = _checks.whole("seed", seed, 0), _annealing(anneal)
+        if isinstance(encoder, keras.layers.Layer):
+            raise TypeError(f"encoder must be a function that makes a model, got the model {encoder.name}")
         self.encoder = encoder()
-        self.epochs, self.batch_size, self.frames, self.anneal = epochs, batch_size, frames, anneal
+        self.epochs, self.batch_size, self.frames = epochs, batch_size, frames
         self._defaults = {name: getattr(self.head, name) for name in getattr(self.head, "settings", {})}
         self._sample = shown_images(min(sample, 10_000))
 
@@ -250,9 +257,11 @@ class Trainer:
 
     def result(self, frames, seed=None, seconds=math.nan):
         """The `Result` of the run that has just yielded these frames, all of them."""
-        settings = {name: getattr(self.head, name) for name in self._defaults}
-        settings |= {"epochs": self.epochs, "batch_size": self.batch_size}
-        settings = {"head": self.name, "seed": self.seed if seed is None else seed} | settings
+        whole = -(-self.steps // self._chunk)
+        if len(frames) != whole or frames[-1].step != whole * self._chunk:
+            raise ValueError(f"frames must be all {whole} of a run, got {len(frames)}")
+        settings = self._trained | {"epochs": self.epochs, "batch_size": self.batch_size}
+        settings = {"head": self.name, "seed": self.seed if seed is None else int(seed)} | settings
         return Result(settings, frames, frames[-1].accuracy, self._last.numpy(), seconds)
 
     def iter_frames(self, *, seed=None, **settings):
@@ -261,9 +270,10 @@ class Trainer:
         It may be left at any frame: the next run starts from its own seed, and
         nothing carries over. Starting another run ends this one.
         """
+        seed = _checks.whole("seed", self.seed if seed is None else seed, 0)
         self._set(settings)
         self._run += 1
-        return self._frames(self._run, self.seed if seed is None else seed)
+        return self._frames(self._run, seed)
 
     def _frames(self, run, seed):
         batches = None
@@ -271,7 +281,9 @@ class Trainer:
             # Before anything is touched: the weights may be those of another run by now.
             if run != self._run:
                 raise RuntimeError("this run ended when another run of the same Trainer started")
-            batches = self._begin(seed) if batches is None else batches
+            if batches is None:
+                batches = self._begin(seed)
+                self._trained = {name: getattr(self.head, name) for name in self._defaults}
             loss, accuracy, self._last, directions = self._advance(batches[step : step + self._chunk])
             yield Frame(
                 step + self._chunk,
@@ -287,8 +299,16 @@ class Trainer:
         if unknown:
             allowed = ", ".join(self._defaults) or "none"
             raise TypeError(f"{self.name} has no setting {sorted(unknown)[0]!r}; its settings are: {allowed}")
-        for name, value in (self._defaults | {k: v for k, v in settings.items() if v is not None}).items():
-            setattr(self.head, name, value)
+        before = {name: getattr(self.head, name) for name in self._defaults}
+        try:
+            for name, value in (
+                self._defaults | {k: v for k, v in settings.items() if v is not None}
+            ).items():
+                setattr(self.head, name, value)
+        except (TypeError, ValueError):
+            for name, value in before.items():  # a run may be going on with these
+                setattr(self.head, name, value)
+            raise
 
     def _begin(self, seed):
         """Fresh weights and optimiser, and the order of the images: ``(steps, batch)`` indices."""
@@ -334,6 +354,14 @@ class Trainer:
         a = tf.clip_by_value((done - start) / (end - start), 0.0, 1.0)
         plain = tf.matmul(embeddings, geometry.unit(self.head.class_directions), transpose_b=True)
         return a * logits + (1 - a) * plain
+
+
+def _annealing(anneal):
+    if anneal is not None:
+        pair = isinstance(anneal, list | tuple) and len(anneal) == 2
+        if not (pair and all(isinstance(v, int | float) for v in anneal) and 0 <= anneal[0] < anneal[1] <= 1):
+            raise ValueError(f"anneal must be (from, to) with 0 <= from < to <= 1, or None, got {anneal!r}")
+    return anneal
 
 
 class _Seed(keras.initializers.Initializer):
@@ -394,9 +422,9 @@ _DEVICE = {}
 
 def _on_device(stem):
     """All of MNIST as tensors, the images after the stem. Shared by all trainers with that stem."""
-    key = json.dumps(
-        [(type(layer).__name__, layer.get_config() | {"name": None}) for layer in stem], default=str
-    )
+    # By the class itself: a notebook may define another one under the same name.
+    configs = [json.dumps(layer.get_config() | {"name": None}, default=str) for layer in stem]
+    key = tuple(zip(map(type, stem), configs, strict=True))
     if key not in _DEVICE:
         (x, y), (x_test, y_test) = load_mnist()
         prepare = keras.Sequential(stem) if stem else tf.identity

@@ -11,6 +11,8 @@ from marginlab.reference import unit
 
 __all__ = ["eer", "pairs", "rates", "recall_at", "tar_at"]
 
+_TIE = 1e-12  # cosines this close differ by rounding only
+
 
 def pairs(labels, count, seed=0):
     """Draw pairs of images, half of them of one person.
@@ -26,7 +28,7 @@ def pairs(labels, count, seed=0):
     Raises:
         TypeError, ValueError: for a count below 2, or labels with no two alike or no two different.
     """
-    labels, count = np.asarray(labels).reshape(-1), whole("count", count, 2)
+    labels, count = _people(labels), whole("count", count, 2)
     people, who, images = np.unique(labels, return_inverse=True, return_counts=True)
     if len(people) < 2 or images.max() < 2:
         raise ValueError(
@@ -101,23 +103,55 @@ def eer(similarity, same):
 def recall_at(embeddings, labels, k=1):
     """Share of images that have one of their own person among their k nearest others, by the cosine.
 
+    Of others that are equally near, those that count are drawn by lot: the share is the expected one.
+
     Args:
         embeddings: ``(N, d)``.
         labels: ``(N,)``. Who is on one image alone does not count.
         k: at least 1.
 
     Raises:
-        ValueError: if nobody is on two images.
+        ValueError: if nobody is on two images, or an embedding is not finite.
     """
-    x, labels, k = unit(embeddings), np.asarray(labels).reshape(-1), whole("k", k, 1)
+    x, labels, k = np.asarray(embeddings, "float64"), _people(labels), whole("k", k, 1)
+    if x.ndim != 2 or len(x) != len(labels):
+        raise ValueError(f"embeddings must have shape ({len(labels)}, d), as many as labels, got {x.shape}")
+    if not np.isfinite(x).all():
+        raise ValueError(f"embeddings must be finite, got {(~np.isfinite(x)).sum()} numbers that are not")
+    x = unit(x)
     _, who, images = np.unique(labels, return_inverse=True, return_counts=True)
     asked = np.flatnonzero(images[who] > 1)
     if not asked.size:
         raise ValueError(f"labels must have somebody twice, got {len(images)} people in {len(labels)} images")
-    k, right = min(k, len(x) - 1), 0
+    k, right = min(k, len(x) - 1), 0.0
     for rows in np.array_split(asked, -(-len(asked) // 1000)):
         similarity = x[rows] @ x.T
         similarity[np.arange(len(rows)), rows] = -np.inf
-        nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
-        right += (labels[nearest] == labels[rows][:, None]).any(axis=1).sum()
+        right += _found(similarity, who[rows][:, None] == who, k).sum()
     return float(right / len(asked))
+
+
+def _found(similarity, same, k):
+    """Of each row the chance that one of the k nearest is the same; equally near ones are drawn by lot.
+
+    Naive form: argsort. Embeddings that have all become one then find whoever stands first in the array.
+    """
+    last = -np.partition(-similarity, k - 1, axis=1)[:, k - 1 : k]
+    nearer, tied = similarity > last + _TIE, np.abs(similarity - last) <= _TIE
+    drawn = k - nearer.sum(axis=1)
+    ties, others = tied.sum(axis=1), (tied & ~same).sum(axis=1)
+    none = np.ones(len(similarity))
+    for i in range(int(drawn.max())):
+        none *= np.where(i < drawn, np.maximum(others - i, 0) / np.maximum(ties - i, 1), 1.0)
+    return np.where((nearer & same).any(axis=1), 1.0, 1.0 - none)
+
+
+def _people(labels):
+    labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or labels.dtype == object:
+        raise ValueError(
+            f"labels must have shape (N,), who is on each image, got {labels.dtype} of shape {labels.shape}"
+        )
+    return labels

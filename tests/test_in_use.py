@@ -356,6 +356,18 @@ def test_rows_that_do_not_count_may_have_any_label(loss, eagerly):
 
 
 @pytest.mark.parametrize("loss", losses_of())
+def test_weights_as_a_column_are_the_same_weights(loss):
+    labels, weights = np.where(np.arange(64) < 5, -1, Y), rng.random(64).astype("float32")
+    found = [
+        model(loss=losses_of(ignore_class=-1)[loss]).train_on_batch(X, y, sample_weight=w)
+        for y in (labels, labels[:, None])
+        for w in (weights, weights[:, None])
+    ]
+    first = [np.ravel(each)[0] for each in found]
+    np.testing.assert_allclose(first, first[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("loss", losses_of())
 def test_a_batch_in_which_no_row_counts_is_finite(loss):
     m = model(loss=losses_of(ignore_class=-1)[loss])
     assert m.fit(X, np.full(64, -1), verbose=0).history["loss"][0] == 0
@@ -472,6 +484,41 @@ def test_embed_takes_what_predict_takes():
     assert model().embed(X[:0]).shape == (0, 4)
 
 
+def test_embed_follows_the_encoder():
+    m = model()
+    m.embed(X)
+    m.encoder.layers[-1].enable_lora(2)
+    m.encoder.layers[-1].lora_kernel_b.assign(np.ones((2, 4), "float32"))
+    m.compile("sgd")
+    np.testing.assert_allclose(m.embed(X), m.encoder(X), atol=1e-4)
+
+
+def test_weights_have_one_name_whoever_builds_them():
+    paths = []
+    for build in (lambda m: m(X), lambda m: m.embed(X), lambda m: m.build((None, 28, 28))):
+        keras.utils.clear_session()
+        m = model(heads.ArcFace(10, name="head"))
+        build(m)
+        paths.append([v.path for v in m.weights])
+    assert paths[0] == paths[1] == paths[2]
+
+
+def test_a_file_of_a_model_that_was_never_called_trains(tmp_path):
+    m = model(encoder=encoders.fast(), optimizer="adam")
+    m.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras")
+    assert np.isfinite(again.fit(X, Y, verbose=0).history["loss"][0])
+
+
+def test_a_file_of_another_shape_says_so(tmp_path):
+    one, other = model(), model(heads.ArcFace(12))
+    for m in (one, other):
+        m(X)
+    one.save_weights(tmp_path / "m.weights.h5")
+    with pytest.raises(ValueError, match=r"directions of shape \(10, 4\), and this ArcFace \(12, 4\)"):
+        other.load_weights(tmp_path / "m.weights.h5")
+
+
 def test_embedding_leaves_no_trace_in_the_file(tmp_path):
     m, again = model(), model()
     m(X)
@@ -486,15 +533,39 @@ def test_embedding_leaves_no_trace_in_the_file(tmp_path):
 # ---- People who are not in training --------------------------------------------------------------
 
 
-def test_strangers_in_the_validation_are_told_at_the_start():
+def validations():
+    """Of each its data and its `validation_split`."""
     import tensorflow as tf
 
-    for data in ((X, Y + 10), tf.data.Dataset.from_tensor_slices((X, Y + 10)).batch(32)):
-        with pytest.warns(UserWarning, match=r"labels up to 19.*below\s+10.*callbacks\.Verify"):
-            model().fit(X, Y, validation_data=data, verbose=0)
+    late = np.where(np.arange(64) > 60, 77, Y)
+    weights = (late < 10).astype("float32")
+    return {
+        "other people": ((X, Y + 10), 0.0),
+        "negative": ((X, Y - 1), 0.0),
+        "a data set": (tf.data.Dataset.from_tensor_slices((X, Y + 10)).batch(32), 0.0),
+        "one late": ((X, late), 0.0),
+        "in the split": (None, 0.1),
+        "weight 0": ((X, late, weights), 0.0),
+        "known people": ((X, Y), 0.0),
+        "a column": ((X, Y[:, None]), 0.0),
+    }
+
+
+@pytest.mark.parametrize("kind", ["other people", "negative", "a data set", "one late", "in the split"])
+def test_strangers_in_the_validation_are_told_at_the_start(kind):
+    data, split = validations()[kind]
+    labels = np.where(np.arange(64) > 60, 77, Y) if split else Y
+    with pytest.warns(UserWarning, match=r"the head knows those in\s+\[0, 10\).*callbacks\.Verify"):
+        history = model().fit(X, labels, validation_data=data, validation_split=split, verbose=0).history
+    assert np.isnan(history["val_loss"]).all()
+
+
+@pytest.mark.parametrize("kind", ["weight 0", "known people", "a column"])
+def test_nothing_is_said_of_a_validation_that_has_a_loss(kind):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        model().fit(X, Y, validation_data=(X, Y), verbose=0)
+        history = model().fit(X, Y, validation_data=validations()[kind][0], verbose=0).history
+    assert np.isfinite(history["val_loss"]).all()
 
 
 def test_verify_measures_strangers_for_the_callbacks_after_it():
@@ -585,3 +656,34 @@ except ValueError as error:
     )
     assert "num_classes must be a multiple of the devices" in run.stdout
     assert "got 10. Round it up" in run.stdout
+
+
+def test_a_watch_counts_what_the_loss_counts():
+    labels = np.where(np.arange(64) < 9, -1, Y)
+    padded = callbacks.MarginWatch(X, labels, verbose=0, sample_weight=labels >= 0)
+    model().fit(X, Y, callbacks=[padded], verbose=0)
+    ignored = callbacks.MarginWatch(X, labels, verbose=0)
+    model(loss=losses_of(ignore_class=-1)["plain"]).fit(X, Y, callbacks=[ignored], verbose=0)
+    only = callbacks.MarginWatch(X[9:], Y[9:], verbose=0)
+    model().fit(X, Y, callbacks=[only], verbose=0)
+    assert padded.history == ignored.history == only.history
+    none = callbacks.MarginWatch(X, np.full(64, -1), verbose=0, sample_weight=np.zeros(64))
+    model().fit(X, Y, callbacks=[none], verbose=0)
+    assert "no row of this batch counts" in none.first_nan
+
+
+@pytest.mark.filterwarnings("ignore:The structure of `inputs`")
+def test_a_watch_takes_inputs_of_any_structure():
+    encoder, x = two_inputs("dict")
+    watch = callbacks.MarginWatch(x, Y, verbose=0)
+    model(encoder=encoder).fit(x, Y, callbacks=[watch], verbose=0)
+    assert len(watch.history) == 1
+
+
+def test_verify_and_schedule_refuse_in_words():
+    with pytest.raises(ValueError, match="x and y must have as many rows, got 4 and 3"):
+        callbacks.Verify(X[:4], [0, 0, 1], count=10)
+    plain = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10)])
+    plain.compile("sgd", "mse")
+    with pytest.raises(TypeError, match="MarginSchedule needs a model with a head, got Sequential"):
+        plain.fit(X, np.eye(10)[Y], callbacks=[callbacks.MarginSchedule(margin=(0, 1), epochs=1)], verbose=0)

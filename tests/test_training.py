@@ -211,6 +211,14 @@ def test_a_naive_head_dies_and_ours_does_not():
 BAD = [
     (lambda: Trainer("arcfase"), ValueError, r"head must be one of softmax, .*got 'arcfase'"),
     (lambda: Trainer("arcface", margin=4.0), ValueError, r"margin .*got 4"),
+    (lambda: Trainer(heads.ArcFace(5)), ValueError, "a class for each of the 10 digits, got 5"),
+    (lambda: Trainer(anneal=(0.7, 0.2)), ValueError, r"anneal must be .*got \(0.7, 0.2\)"),
+    (lambda: Trainer(anneal=0.3), ValueError, "anneal must be .*got 0.3"),
+    (lambda: Trainer(learning_rate=-1), ValueError, "learning_rate must be .*got -1"),
+    (lambda: Trainer(learning_rate="a"), TypeError, "learning_rate must be .*got 'a'"),
+    (lambda: Trainer(beta_2=1), ValueError, "beta_2 must be .*got 1"),
+    (lambda: Trainer(seed="x"), TypeError, "seed must be .*got 'x'"),
+    (lambda: Trainer(encoder=encoders.fast()), TypeError, "encoder must be a function that makes a model"),
     (lambda: Trainer("cosface", epochs=0), ValueError, r"epochs .*at least 1, got 0"),
     (lambda: Trainer("cosface", batch_size=1.5), TypeError, r"batch_size .*got 1.5"),
 ]
@@ -228,6 +236,7 @@ def test_bad_arguments(call, error, words):
         ({"margin": -1}, ValueError, "margin .*got -1"),
         ({"scale": math.nan}, ValueError, "scale .*got nan"),
         ({"scale": "norm"}, ValueError, "scale is 30.0 and cannot become 'norm'"),
+        ({"seed": -1}, ValueError, "seed must be a whole number of at least 0, got -1"),
         ({"m1": 2}, TypeError, "arcface has no setting 'm1'; its settings are: "),
     ],
 )
@@ -317,6 +326,37 @@ def test_a_run_that_has_ended_touches_nothing(trainer):
     with pytest.raises(RuntimeError, match="this run ended"):
         next(ended)
     assert same([*frames, *going_on], trainer.retrain(seed=5).frames)
+
+
+def test_a_refused_setting_leaves_the_run_that_is_going_on(trainer):
+    undisturbed = trainer.retrain(seed=2, margin=0.1, scale=10.0).frames
+    frames = trainer.iter_frames(seed=2, margin=0.1, scale=10.0)
+    found = [next(frames)]
+    with pytest.raises(ValueError, match="margin must be"):
+        trainer.retrain(scale=64.0, margin=9)
+    assert same([*found, *frames], undisturbed)
+
+
+def test_a_result_is_of_its_own_run(trainer):
+    frames = list(trainer.iter_frames(margin=0.1))
+    trainer.iter_frames(margin=0.7)
+    assert trainer.result(frames).settings["margin"] == 0.1
+    with pytest.raises(ValueError, match="frames must be all 10 of a run, got 4"):
+        trainer.result(frames[:4])
+
+
+def prepared(times):
+    class Prepare(LAYERS.Layer):
+        def call(self, x):
+            return keras.ops.cast(x, "float32") * times
+
+    return lambda: keras.Sequential([Prepare(), LAYERS.Flatten(), LAYERS.Dense(2)])
+
+
+def test_another_layer_of_the_same_name_has_its_own_images():
+    one, none = (Trainer(encoder=prepared(t), digits=(0, 1), epochs=1, frames=1) for t in (1 / 255, 0.0))
+    assert float(keras.ops.max(one._x)) == pytest.approx(1)
+    assert float(keras.ops.max(none._x)) == 0
 
 
 @pytest.mark.parametrize("head", FAMILY)

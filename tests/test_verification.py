@@ -72,12 +72,24 @@ def test_a_case_by_hand():
 
 
 def test_recall():
-    angles = np.array([0.0, 0.1, 1.0, 1.1, 2.0])
+    angles = np.array([0.0, 0.1, 1.0, 1.1, 2.2])
     x = np.stack([np.cos(angles), np.sin(angles)], axis=-1) * [[1.0], [5], [1], [9], [1]]
     assert verification.recall_at(x, [0, 0, 1, 1, 2]) == 1
     assert verification.recall_at(x, [0, 1, 0, 1, 2]) == 0
     assert verification.recall_at(x, [0, 1, 0, 1, 2], k=3) == 1
     assert verification.recall_at(x, [0, 0, 1, 1, 2], k=99) == 1
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_recall_of_a_collapsed_encoder_is_chance_in_any_order(k):
+    labels = np.repeat([0, 1], [30, 10])
+    none = {label: 1.0 for label in (0, 1)}
+    for label, own in ((0, 30), (1, 10)):
+        for i in range(k):
+            none[label] *= (40 - own - i) / (39 - i)
+    expected = (30 * (1 - none[0]) + 10 * (1 - none[1])) / 40
+    for order in (np.arange(40), rng.permutation(40)):
+        assert verification.recall_at(np.ones((40, 2)), labels[order], k=k) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +115,19 @@ def test_recall():
             r"far must be a rate in \[0, 1\]",
         ),
         (lambda: verification.recall_at(np.eye(3), [0, 1, 2]), ValueError, "labels must have somebody twice"),
+        (
+            lambda: verification.recall_at(np.eye(3)[:2], [0, 0, 2]),
+            ValueError,
+            r"embeddings must have shape \(3, d\)",
+        ),
+        (lambda: verification.recall_at(np.ones(3), [0, 0, 2]), ValueError, "embeddings must have shape"),
+        (
+            lambda: verification.recall_at(np.full((3, 2), np.nan), [0, 0, 2]),
+            ValueError,
+            "must be finite, got 6",
+        ),
+        (lambda: verification.pairs(np.eye(4), 4), ValueError, r"labels must have shape \(N,\)"),
+        (lambda: verification.pairs([0, None, 0], 4), ValueError, "labels must have shape .* got object"),
         (lambda: verification.recall_at(np.eye(3), [0, 0, 2], k=0), ValueError, "k must be a whole number"),
     ],
 )
