@@ -11,7 +11,7 @@ INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check -c constraint
 
 .PHONY: help book html pdf lab test test-all test-rounding bench bench-quick lint clean
 help:
-	@echo "make book   build the book and serve it on localhost     (first time about 10 minutes, then seconds)"
+	@echo "make book   build the book and serve it on localhost     (first time about 15 minutes, then seconds)"
 	@echo "make html   build the book into _build/html"
 	@echo "make pdf    print the book into _build/marginlab.pdf      (needs a Chromium, and no TeX)"
 	@echo "make lab    open the lessons in JupyterLab"
@@ -39,7 +39,7 @@ _build/.code: $(CODE)
 	@mkdir -p _build && touch $@
 
 html: $(VENV)/.book _build/.code
-	@echo "Building the book: trains every model in it. About 8 minutes the first time, then half a minute ..."
+	@echo "Building the book: trains every model in it. About 10 minutes the first time, then half a minute ..."
 	@$(VENV)/bin/jupyter-book build . -W -n --keep-going
 	@echo "The book is in _build/html/index.html"
 
@@ -48,7 +48,7 @@ book: html
 	@$(PY) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 pdf: $(VENV)/.test,book _build/.code
-	@echo "Building the book as one page: about 8 minutes, or half a minute after 'make html' ..."
+	@echo "Building the book as one page: about 10 minutes, or half a minute after 'make html' ..."
 	@$(PY) tests/browser.py
 	@$(VENV)/bin/jupyter-book build . --builder singlehtml -W -n --keep-going
 	@$(PY) book/pdf.py _build/singlehtml _build/marginlab.pdf
