@@ -11,28 +11,25 @@ from marginlab.callbacks import MarginSchedule, Verify
 (X, Y), (X_TEST, Y_TEST) = ((x[:2000], y[:2000].astype("int32")) for x, y in load_mnist())
 
 
-# distillation
 class Student(MarginClassifier):
     """Learns from the labels, with the margin, and from a teacher's logits."""
 
     def learn_from(self, teacher, share=0.5, temperature=4.0):
         teacher.trainable = False
-        self.teacher, self.share, self.temperature = teacher, share, temperature
+        self.teacher, self.share, self.t = teacher, share, temperature
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(self, x, y, y_pred, sample_weight=None, training=True):
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         if not training:
             return loss
-        asked = ops.softmax(self.teacher(x, training=False) / self.temperature)
-        given = ops.log_softmax(y_pred["logits"] / self.temperature)
-        soft = -(self.temperature**2) * ops.mean(ops.sum(asked * given, axis=-1))
+        asked = ops.softmax(self.teacher(x, training=False) / self.t)
+        given = ops.log_softmax(y_pred["logits"] / self.t)
+        soft = -ops.mean(ops.sum(asked * given, axis=-1)) * self.t**2
         return (1 - self.share) * loss + self.share * soft
 
 
-# end
-# frozen
 def frozen_step(model, optimizer):
-    """A step of one's own: layers in inference mode, such as a batch norm, and the margin all the same."""
+    """A step with its layers in inference mode, and the margin all the same."""
     import tensorflow as tf
 
     @tf.function
@@ -40,31 +37,26 @@ def frozen_step(model, optimizer):
         with tf.GradientTape() as tape:
             y_pred = model(x, training=False, embeddings=True)
             loss = model.compute_loss(x, y, y_pred)
-        optimizer.apply(tape.gradient(loss, model.trainable_weights), model.trainable_weights)
+        weights = model.trainable_weights
+        optimizer.apply(tape.gradient(loss, weights), weights)
         return loss
 
     return step
 
 
-# end
-# padding
 def padded(model, x, y):
     """Rows that only fill up a batch: any label, and weight 0."""
     count = (y >= 0).astype("float32")
     return model.fit(x, y, sample_weight=count, verbose=0)
 
 
-# end
-# strangers
 def with_strangers(model, x, y, strange_x, strange_y):
-    """A margin that grows for two epochs, and an end when people who were not trained on get no better."""
+    """A margin that grows; an end when strangers are told apart no better."""
     grow = MarginSchedule(margin=(0.0, 0.3), epochs=2)
     verify = Verify(strange_x, strange_y, far=0.01)
-    stop = keras.callbacks.EarlyStopping("val_tar", mode="max", patience=3, restore_best_weights=True)
-    return model.fit(x, y, epochs=10, callbacks=[grow, verify, stop], verbose=0)
-
-
-# end
+    stop = keras.callbacks.EarlyStopping("val_tar", mode="max", patience=3)
+    callbacks = [grow, verify, stop]
+    return model.fit(x, y, epochs=10, callbacks=callbacks, verbose=0)
 
 
 def made(cls=MarginClassifier, classes=10, **kwargs):
