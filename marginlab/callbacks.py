@@ -39,7 +39,7 @@ class MarginWatch(keras.callbacks.Callback):
     def __init__(self, x, y, verbose=1, sample_weight=None):
         super().__init__()
         self.x, self.y, self.verbose = x, np.asarray(y).reshape(-1), verbose
-        self.counts = np.ones(len(self.y), bool) if sample_weight is None else np.ravel(sample_weight) != 0
+        self.sample_weight = sample_weight
         self.history, self.first_nan = [], None
 
     def on_train_begin(self, logs=None):
@@ -58,7 +58,9 @@ class MarginWatch(keras.callbacks.Callback):
 
     def _counting(self):
         """Inputs and labels of the rows that count."""
-        counts = self.counts & (self.y != getattr(self.model.loss, "ignore_class", None))
+        counts = self.y != getattr(self.model.loss, "ignore_class", None)
+        if self.sample_weight is not None:
+            counts &= np.ravel(self.sample_weight) != 0
         return keras.tree.map_structure(lambda v: np.asarray(v)[counts], self.x), self.y[counts]
 
     def on_epoch_begin(self, epoch, logs=None):

@@ -24,16 +24,15 @@ class Blockwise:
 
     def __init__(self, head, **settings):
         self.head, self.settings = head, settings
-        self.trainable_weights, self.non_trainable_weights = (
-            head.trainable_weights,
-            head.non_trainable_variables,
-        )
+        self.trainable_weights = head.trainable_weights
+        self.non_trainable_variables = head.non_trainable_variables
 
     def __call__(self, x, labels):
         return blockwise.cross_entropy(self.head, x, labels, **self.settings)
 
     def stateless_call(self, trainable, fixed, x, labels):
-        pairs = zip([*self.trainable_weights, *self.non_trainable_weights], [*trainable, *fixed], strict=True)
+        variables = [*self.trainable_weights, *self.non_trainable_variables]
+        pairs = zip(variables, [*trainable, *fixed], strict=True)
         with keras.StatelessScope(state_mapping=list(pairs)):
             return self(x, labels), None
 
