@@ -163,7 +163,7 @@ class _Head(keras.layers.Layer, abc.ABC):
         own, keys = type(self).__name__, list(store.keys())
         if not keys:
             # Keras asks twice, by two paths, of which one leads nowhere, and shows the last answer.
-            raise ValueError(getattr(self, "_refusal", f"the file has no weights for this {own}"))
+            raise ValueError(getattr(self, "_refusal", "") or f"the file has no weights for this {own}")
         saved = bytes(np.asarray(store["head"])).decode() if "head" in keys else "an unknown head"
         values = {name: store[name] for name in keys if name != "head"}
         self._refusal = self._refused(saved, values)

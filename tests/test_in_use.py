@@ -526,6 +526,15 @@ def test_a_file_of_another_shape_says_so(tmp_path):
         other.load_weights(tmp_path / "m.weights.h5")
 
 
+def test_a_store_without_weights_is_refused_in_words_after_a_load_too(tmp_path):
+    m = model()
+    m(X)
+    m.save_weights(tmp_path / "m.weights.h5")
+    m.load_weights(tmp_path / "m.weights.h5")
+    with pytest.raises(ValueError, match="the file has no weights for this ArcFace"):
+        m.head.load_own_variables({})
+
+
 def test_embedding_leaves_no_trace_in_the_file(tmp_path):
     m, again = model(), model()
     m(X)
