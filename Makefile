@@ -5,21 +5,21 @@ VENV := .venv
 PY := $(VENV)/bin/python
 # TensorFlow's running commentary on the machine would bury what is said here.
 export TF_CPP_MIN_LOG_LEVEL := 3
-# What the book's pages import; the grader and the checks of the sheets are not of it.
-CODE := $(shell find marginlab \( -path marginlab/course -o -path marginlab/checks \) -prune -o \( -name '*.py' -o -name '*.js' \) -print)
+TEST = $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help book html pdf lab test test-all test-rounding bench bench-quick lint clean
+.PHONY: help book html pdf lab test test-all test-rounding bench bench-quick lint constraints clean
 help:
-	@echo "make book   build the book and serve it on localhost     (first time about 15 minutes, then seconds)"
+	@echo "make book   build the book and serve it on localhost     (first time about 8 minutes, then seconds)"
 	@echo "make html   build the book into _build/html"
 	@echo "make pdf    print the book into _build/marginlab.pdf      (needs a Chromium, and no TeX)"
 	@echo "make lab    open the lessons in JupyterLab"
-	@echo "make test   run the tests                                (about 30 minutes)"
-	@echo "make test-all       the same, on PyTorch too, and under other rounding (about an hour and a half)"
+	@echo "make test   run the tests                                (about 12 minutes)"
+	@echo "make test-all       with every parameter, on PyTorch too, and under other rounding (about two hours)"
 	@echo "make test-rounding  the numerical tests as other processors round"
-	@echo "make bench  measure accuracies, speed and the defaults    (about 35 minutes; make bench-quick: 3)"
+	@echo "make bench  measure accuracies, speed and the defaults    (about 50 minutes; make bench-quick: 3)"
 	@echo "make lint   check style, and that no notebook holds outputs"
+	@echo "make constraints    write constraints.txt anew, with the newest versions that the ranges allow"
 	@echo "make clean  remove everything that was built or installed here"
 
 $(PY):
@@ -33,24 +33,19 @@ $(VENV)/.%: pyproject.toml constraints.txt | $(PY)
 	@$(INSTALL) -e '.[$*]'
 	@touch $@
 
-# The cache of executed pages knows notebooks, not the package they import.
-_build/.code: $(CODE)
-	@rm -rf _build
-	@mkdir -p _build && touch $@
-
-html: $(VENV)/.book _build/.code
-	@echo "Building the book: trains every model in it. About 10 minutes the first time, then half a minute ..."
-	@$(VENV)/bin/jupyter-book build . -W -n --keep-going
+html: $(VENV)/.book
+	@echo "Building the book: trains the models of every page whose code has changed. The first time about 5 minutes ..."
+	@$(PY) book/build.py
 	@echo "The book is in _build/html/index.html"
 
 book: html
 	@echo "Open http://127.0.0.1:$(PORT)/  (Ctrl+C ends it; another port: make book PORT=8001)"
 	@$(PY) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
-pdf: $(VENV)/.test,book _build/.code
-	@echo "Building the book as one page: about 10 minutes, or half a minute after 'make html' ..."
+pdf: $(VENV)/.test,book
+	@echo "Building the book as one page: about 5 minutes, or half a minute after 'make html' ..."
 	@$(PY) tests/browser.py
-	@$(VENV)/bin/jupyter-book build . --builder singlehtml -W -n --keep-going
+	@$(PY) book/build.py --builder singlehtml
 	@$(PY) book/pdf.py _build/singlehtml _build/marginlab.pdf
 
 lab: $(VENV)/.lab
@@ -58,20 +53,24 @@ lab: $(VENV)/.lab
 	@$(VENV)/bin/jupyter lab lessons
 
 test: $(VENV)/.test,book,lab
-	@echo "Running the tests, two files at a time: about 30 minutes on two cores ..."
+	@echo "Running the tests, two files at a time: about 12 minutes on two cores, or 6 after 'make html' ..."
 	@$(PY) tests/browser.py
-	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov=marginlab --cov-report=term
+	@$(TEST)
 
-# PyTorch is tested wherever it is installed, and the bench extra brings it.
-test-all: $(VENV)/.test,book,lab,bench test test-rounding
+# Every parameter, and PyTorch, which is tested wherever it is installed: the bench extra brings it.
+test-all: $(VENV)/.test,book,lab,bench test-rounding
+	@echo "Running all tests with all their parameters: about an hour on two cores ..."
+	@$(PY) tests/browser.py
+	@$(TEST) --full --cov=marginlab --cov-report=term
 
 test-rounding: $(VENV)/.test,book,lab
 	@echo "Running the numerical tests under five kinds of rounding: about half an hour ..."
 	@$(PY) tests/rounding.py
 
 bench: $(VENV)/.test,bench
-	@echo "Measuring everything, against peers: about 35 minutes on two quiet cores ..."
+	@echo "Measuring everything, against peers: about 50 minutes on two quiet cores ..."
 	@$(PY) tests/benchmarks/accuracy.py
+	@$(PY) tests/benchmarks/fair.py
 	@$(PY) tests/benchmarks/run.py
 	@$(PY) tests/benchmarks/explorer.py
 	@$(PY) tests/benchmarks/search_defaults.py
@@ -83,6 +82,14 @@ lint: $(VENV)/.dev
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@git ls-files '*.ipynb' | xargs $(VENV)/bin/nbstripout --keep-id --verify
+
+constraints:
+	@rm -rf _build/newest
+	@$(PYTHON) -m venv _build/newest
+	@_build/newest/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,book,lab,bench,dev]'
+	@(echo "# Exact versions, tested together by CI. Written by: make constraints"; \
+	  _build/newest/bin/python -m pip freeze --exclude-editable) > constraints.txt
+	@git diff --stat constraints.txt
 
 clean:
 	rm -rf $(VENV) _build .pytest_cache .ruff_cache .hypothesis .coverage

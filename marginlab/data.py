@@ -46,6 +46,6 @@ def _read(path):
         return dict(archive)
 
 
-def shown_images(count):
+def shown_images(count, of=10_000):
     """Which test images are shown where not all can be: ``(count,)`` indices, always the same ones."""
-    return np.sort(np.random.default_rng(0).choice(10_000, count, replace=False))
+    return np.sort(np.random.default_rng(0).choice(of, count, replace=False))

@@ -147,6 +147,9 @@ class Trainer:
         digits: those to learn. Class j of the head is digits[j]; accuracy counts
             the test images of these digits only, while embeddings and labels are
             of all ten, so that one can see where strangers land.
+        held_out: how many of the training images, the last ones, are not trained on and stand
+            wherever this class says test images: to choose a setting by, so that the test
+            images have not chosen it.
         **settings: margin and scale (m1, m2, m3 for "combined") to start from,
             in place of the defaults of `marginlab.family`. Only here can scale be "norm".
 
@@ -170,6 +173,7 @@ class Trainer:
         frames=10,
         sample=1000,
         digits=range(10),
+        held_out=0,
         **settings,
     ):
         digits = list(digits)
@@ -194,11 +198,16 @@ class Trainer:
         self.encoder = encoder()
         self.epochs, self.batch_size, self.frames = epochs, batch_size, frames
         self._defaults = {name: getattr(self.head, name) for name in getattr(self.head, "settings", {})}
-        self._sample = shown_images(min(sample, 10_000))
+        if not 0 <= _checks.whole("held_out", held_out, 0) <= 50_000:
+            raise ValueError(f"held_out must be at most 50000 of the 60000 training images, got {held_out}")
+        self._sample = shown_images(min(sample, held_out or 10_000), held_out or 10_000)
 
         self.encoder(np.zeros((1, 28, 28), "uint8"))  # builds the weights
         stem, self._tail = _split(self.encoder)
         self._x, self._y, self._x_test, self._y_test = _on_device(stem)
+        if held_out:
+            self._x_test, self._y_test = self._x[-held_out:], self._y[-held_out:]
+            self._x, self._y = self._x[:-held_out], self._y[:-held_out]
         if digits != list(range(10)):
             keep = np.flatnonzero(np.isin(self._y, digits))
             self._x, self._y = tf.gather(self._x, keep), tf.gather(self._y, keep)

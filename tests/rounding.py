@@ -23,7 +23,7 @@ KINDS = {
 
 def main():
     files = [f"test_{name}.py" for name in FILES]
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *files]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--full", "-p", "no:cacheprovider", *files]
     failed = []
     for kind, settings in KINDS.items():
         start = time.monotonic()

@@ -13,11 +13,12 @@ FILES = ["test_geometry.py", "test_heads.py", "test_numerics.py", "test_blockwis
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_heads_on(backend):
+def test_heads_on(backend, request):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed (the bench extra brings torch)")
+    full = ["--full"] if request.config.getoption("full") else []
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *FILES],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *full, *FILES],
         cwd=HERE,
         env=os.environ | {"KERAS_BACKEND": backend},
         capture_output=True,

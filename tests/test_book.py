@@ -1,103 +1,21 @@
 """The book, built with warnings as errors, and looked at in a browser with no network."""
 
-import functools
 import html
-import http.server
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from urllib.parse import unquote
 
 import nbformat
 import pytest
-import yaml
-from axe_playwright_python.sync_playwright import Axe
+from built import ENVIRONMENT, LESSONS, NAMES, PAGES, ROOT, axe, built_pages, lesson, load
 
 from marginlab.explorer import page as explorer
 from marginlab.explorer.engine import Engine
 from marginlab.hazards import HAZARDS
-
-ROOT = Path(__file__).parent.parent
-HTML = ROOT / "_build" / "html"
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-PAGES = [TOC["root"], *[c["file"] for part in TOC["parts"] for c in part["chapters"]]]
-LESSONS = [page for page in PAGES if page.startswith("lessons/")]
-NAMES = [page.split("/")[1] for page in LESSONS]
-MATHS = {*LESSONS, "book/notation", "book/glossary"}
-# Not this process's backend of matplotlib: the kernels' own shows figures in the page.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-
-
-@pytest.fixture(scope="session")
-def book():
-    """Builds the book, executing every page that has changed since the last build."""
-    # The cache of executed pages knows notebooks, not the package they import: the Makefile's stamp does.
-    stamp = ROOT / "_build" / ".code"
-    code = max(path.stat().st_mtime for path in (ROOT / "marginlab").rglob("*.[pj][ys]"))
-    if not stamp.exists() or stamp.stat().st_mtime < code:
-        shutil.rmtree(ROOT / "_build", ignore_errors=True)
-        stamp.parent.mkdir()
-        stamp.touch()
-    program = shutil.which("jupyter-book", path=Path(sys.executable).parent)
-    command = [program, "build", str(ROOT), "-W", "-n", "--keep-going"]
-    build = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    assert build.returncode == 0, (build.stdout + build.stderr)[-4000:]
-    return HTML
-
-
-@pytest.fixture(scope="session")
-def served(book):
-    """The same pages over http, below a path of their own."""
-    handler = functools.partial(QuietHandler, directory=str(book.parent))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/html/"
-    server.shutdown()
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def page(browser):
-    """A page that remembers what it asked for, what came, and what went wrong."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.outside, page.errors, page.sizes = [], [], {}
-    inside = ("file:", "data:", "blob:", "http://127.0.0.1:")
-    page.on("request", lambda r: r.url.startswith(inside) or page.outside.append(r.url))
-    page.on("console", lambda m: m.type == "error" and page.errors.append(m.text))
-    page.on("pageerror", lambda error: page.errors.append(str(error)))
-    yield page
-    assert page.outside == []
-    assert page.errors == []
-    context.close()
-
-
-def load(page, url):
-    page.goto(url)
-    page.wait_for_load_state("load")
-    page.wait_for_function("!document.querySelector('.math') || document.querySelector('mjx-container')")
-
-
-def axe(page):
-    """Violations of WCAG 2.1 AA, with where they are."""
-    options = {"preload": False, "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
-    found = Axe().run(page, options=options).response["violations"]
-    return [(v["id"], n["target"], n.get("failureSummary", "")[:300]) for v in found for n in v["nodes"][:3]]
-
-
-def built_pages(book):
-    """Every page that was built, by its name, whatever built it: a table of contents, an index, a search."""
-    pages = [path.relative_to(book) for path in sorted(book.rglob("*.html")) if "_static" not in path.parts]
-    return [path.with_suffix("").as_posix() for path in pages]
 
 
 def test_all_lessons_are_in_the_book_in_their_order():
@@ -172,53 +90,6 @@ def test_the_first_pictures_are_the_pages_own_runs(book):
     assert seen >= len(LESSONS)
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_page_from_a_file(book, page, name):
-    """No network, no server: text, mathematics, figures and what they say, a phone's width, both themes."""
-    load(page, (book / f"{name}.html").as_uri())
-    images = page.locator("article img")
-    for image in images.all():
-        image.scroll_into_view_if_needed()
-        assert len(image.get_attribute("alt") or "") > 20, image.get_attribute("src")[:100]
-    page.wait_for_function(
-        "[...document.querySelectorAll('article img')].every(i => i.complete && i.naturalWidth > 0)"
-    )
-    assert bool(page.locator("article mjx-container").count()) == (name in MATHS) or name not in MATHS
-    text = page.locator("article").inner_text()
-    assert "Traceback" not in text
-    assert len(text) > 500
-    assert page.locator("article h1").count() == 1
-    page.add_style_tag(content="* { transition: none !important; }")  # no colour is half-way to another
-    assert axe(page) == []
-    page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    assert axe(page) == []
-    page.set_viewport_size({"width": 360, "height": 740})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    for image in images.all():
-        shown, own = image.evaluate("i => [i.width / i.height, i.naturalWidth / i.naturalHeight]")
-        assert abs(shown / own - 1) < 0.05, image.get_attribute("src")[:100]  # not squeezed
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_page_from_a_server(served, page, name):
-    """Below any path; and 3 MB at most, with all figures."""
-    sizes = {}
-    page.on("requestfinished", lambda r: sizes.update({r.url: r.sizes()["responseBodySize"]}))
-    load(page, f"{served}{name}.html")
-    for image in page.locator("article img").all():
-        image.scroll_into_view_if_needed()
-    page.wait_for_load_state("networkidle")
-    assert sum(sizes.values()) <= 3e6, sorted(sizes.items(), key=lambda item: -item[1])[:6]
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_page_is_painted_before_any_script_comes(served, page, name):
-    page.route("**/*.js*", lambda route: None)  # never answered
-    page.goto(f"{served}{name}.html", wait_until="commit")
-    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
-    assert page.locator("article h1").is_visible()
-
-
 @pytest.mark.parametrize("words", ["acos", "NaN"])
 def test_search_finds(book, page, words):
     load(page, (book / "search.html").as_uri() + f"?q={words}")
@@ -249,10 +120,6 @@ def test_lesson_has_its_parts(book, page, name):
     )
     words = learned.split("## What we learned")[1].split("##")[0]
     assert len(re.findall(r"[.!?](?:\s|$)", words)) == 3  # sentences
-
-
-def lesson(name):
-    return nbformat.read(ROOT / f"{name}.ipynb", as_version=4)
 
 
 # Numbers of papers, of types and of geometry that no cell of the chapter computes.
@@ -321,11 +188,11 @@ def test_every_internal_link_leads_somewhere(book):
     assert links > 1000
 
 
+@pytest.mark.full
 def test_the_book_can_be_printed(book, browser, tmp_path):
     """One page with all chapters, typeset, as a PDF."""
-    program = shutil.which("jupyter-book", path=Path(sys.executable).parent)
-    command = [program, "build", str(ROOT), "--builder", "singlehtml", "-W", "-n", "--keep-going"]
-    build = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    command = [sys.executable, str(ROOT / "book" / "build.py"), "--builder", "singlehtml"]
+    build = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert build.returncode == 0, (build.stdout + build.stderr)[-4000:]
     command = [sys.executable, ROOT / "book/pdf.py", ROOT / "_build/singlehtml", tmp_path / "book.pdf"]
     printed = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from pathlib import Path
 
 PAGE = "book/hazards"
 ISSUE = re.compile(r"([\w.-]+/[\w.-]+)#(\d+)")
@@ -41,12 +42,14 @@ Met: {met}.
 def _write(app, docname, source):
     if docname != PAGE:
         return
-    from marginlab.hazards import HAZARDS
+    from marginlab import hazards
 
-    chapters = itertools.groupby(HAZARDS.values(), key=lambda hazard: hazard.chapter)
-    for chapter, hazards in chapters:
+    for path in Path(hazards.__file__).parent.glob("*.py"):
+        app.env.note_dependency(str(path))
+    chapters = itertools.groupby(hazards.HAZARDS.values(), key=lambda hazard: hazard.chapter)
+    for chapter, records in chapters:
         link = f"[chapter {int(chapter[:2])}](../lessons/{chapter}/lesson.ipynb)"
-        source[0] += f"\n## Met in {link}\n" + "".join(map(_entry, hazards))
+        source[0] += f"\n## Met in {link}\n" + "".join(map(_entry, records))
 
 
 def setup(app):

@@ -16,7 +16,8 @@ from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import browser as browsers
-from test_book import HTML, QuietHandler, axe, built_pages
+from built import HTML, axe, built_pages
+from conftest import QuietHandler
 
 
 def measure(page, url):
