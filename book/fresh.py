@@ -30,7 +30,7 @@ def fingerprint(cells, root=ROOT):
 
 
 def imported(cells, root=ROOT):
-    """Modules that these cells import, and those that these import: dotted names, "" for the package itself."""
+    """Modules that these cells import, and those that these import: dotted names, "" for the package."""
     return _closure(root, frozenset({""}.union(*(_of_cell(root, cell) for cell in cells))))
 
 
