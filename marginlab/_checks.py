@@ -1,4 +1,4 @@
-"""The one way that an argument is refused: its name, what came, and what is allowed."""
+"""The one way that an argument is read, and refused: its name, what came, and what is allowed."""
 
 import math
 import numbers
@@ -31,3 +31,8 @@ def one_of(name, value, choices):
     if value not in choices:
         raise ValueError(allowed)
     return value
+
+
+def flat(values):
+    """A column ``(N, 1)`` as ``(N,)``, an array of NumPy's or of any backend; all else as it came."""
+    return values[:, 0] if len(values.shape) == 2 and values.shape[1] == 1 else values

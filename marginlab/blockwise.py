@@ -11,11 +11,16 @@ and forgotten. That is one matrix product more than plain, four for three, and
 (B, block_size) numbers in place of (B, C). t goes by the head's own route.
 """
 
+import math
+from typing import Any, NamedTuple
+
 import keras
 import numpy as np
 from keras import ops
 
 from marginlab import _checks, geometry, heads
+
+__all__ = ["BlockwiseCrossentropy", "cross_entropy"]
 
 
 def cross_entropy(head, embeddings, labels, *, label_smoothing=0.0, block_size=2048):
@@ -25,7 +30,8 @@ def cross_entropy(head, embeddings, labels, *, label_smoothing=0.0, block_size=2
     never made: no array has B×C numbers, forward or backward.
 
     Args:
-        head: one of `marginlab.heads`, C classes.
+        head: one of `marginlab.heads`, C classes, or another of their hooks; `rows`, `own_angle`
+            and `psi` are asked.
         embeddings: ``(B, d)``.
         labels: ``(B,)``, integers in [0, C).
         label_smoothing: ε in [0, 1]: the target is 1 - ε at the label, and ε/C everywhere.
@@ -41,8 +47,8 @@ def cross_entropy(head, embeddings, labels, *, label_smoothing=0.0, block_size=2
     q, b = head.linear(embeddings)
     # Keras hands a variable back as it is where TensorFlow wants a tensor; reshaping reads it.
     w, b = (ops.reshape(v, v.shape) for v in (head.class_directions, b))
-    cosine = not isinstance(head, heads.Softmax)
-    sums = _others(q, w, b, labels, cosine=cosine, block_size=int(block_size))
+    cosine = isinstance(head, heads.CosineHead)
+    sums = _others(q, w, b, labels, own=_own_rows(head), cosine=cosine, block_size=int(block_size))
     target = head.target(embeddings, labels)
     others, total = sums[0], sums[1]
     losses = ops.softplus(others - target)
@@ -82,9 +88,9 @@ class BlockwiseCrossentropy(keras.losses.Loss):
     def __call__(self, y_true, y_pred, sample_weight=None):
         if self.ignore_class is not None:
             # Columns would be spread over rows: (B, 1) times (B,) is (B, B).
-            y_true = ops.reshape(y_true, (-1,))
-            if sample_weight is not None and len(np.shape(sample_weight)) == 2:
-                sample_weight = ops.reshape(sample_weight, (-1,))
+            y_true = _checks.flat(y_true)
+            if sample_weight is not None:
+                sample_weight = _checks.flat(ops.convert_to_tensor(sample_weight))
             counts = ops.cast(ops.not_equal(y_true, self.ignore_class), self.dtype)
             if self.reduction in ("mean", "sum_over_batch_size"):  # over those that count
                 counts = counts / ops.maximum(ops.mean(counts), keras.config.epsilon())
@@ -115,6 +121,21 @@ class BlockwiseCrossentropy(keras.losses.Loss):
 def _check(label_smoothing, block_size):
     _checks.number("label_smoothing", label_smoothing, 0, 1, "a number in [0, 1]")
     _checks.whole("block_size", block_size, 1)
+
+
+def _own_rows(head):
+    """The head if it says in `rows` how they are read, else None: all others share one compiled program.
+
+    Raises:
+        TypeError: for a head with its own `cosines` alone, of which these rows may know nothing.
+    """
+    if type(head).rows is not heads.CosineHead.rows:
+        return head
+    if isinstance(head, heads.CosineHead) and type(head).cosines is not heads.CosineHead.cosines:
+        raise TypeError(
+            f"{type(head).__name__} has its own cosines, and the blockwise loss asks `rows`: override it too"
+        )
+    return None
 
 
 def _others(q, w, b, labels, **settings):
@@ -171,7 +192,9 @@ def _compiled(fn):
     if backend == "jax":
         import jax
 
-        return jax.jit(fn, static_argnames=("cosine", "block_size"))
+        program = jax.jit(fn, static_argnames=("own", "cosine", "block_size"))
+        # What is static is kept for ever, and that is no place for a head.
+        return lambda *args, own, **settings: (fn if own else program)(*args, own=own, **settings)
     if backend == "torch":
         return fn
     import tensorflow as tf
@@ -185,31 +208,64 @@ def _blocks(classes, block_size):
     return -(-classes // size), size
 
 
-def _block(i, q, w, b, labels, size, cosine):
-    """First class, rows (size, d), what to multiply q·row with (size,), which count, and logits (B, size)."""
-    classes, dim = w.shape
+class _Block(NamedTuple):
+    """Some classes, from `start` on: K directions each, mostly one."""
+
+    start: Any
+    rows: Any  # (size·K, d)
+    inverse: Any  # (size·K,): what to multiply q·row with
+    won: Any  # (B, size·K): which row is its class's nearest, 1 in all; None where K = 1
+    counts: Any  # (B, size): not the label, and not in a block before
+    logits: Any  # (B, size)
+
+
+def _rows(own, w, start, size):
+    """Rows of w ``(size, d)`` or ``(size, K, d)``, as the head `own` reads them, or as all others do."""
+    if own is None:
+        return heads.block(w, start, size)
+    with keras.StatelessScope(state_mapping=[(own.class_directions, w)], initialize_variables=False):
+        rows = own.rows(start, size)
+    entries = size * math.prod(w.shape) // own.num_classes
+    if len(rows.shape) not in (2, 3) or rows.shape[0] != size or math.prod(rows.shape) != entries:
+        raise ValueError(
+            f"{type(own).__name__}.rows must be the {entries} numbers of {size} classes in class_directions, "
+            f"of shape ({size}, d) or ({size}, K, d), got {tuple(rows.shape)}"
+        )
+    return rows
+
+
+def _block(i, q, w, b, labels, size, own, cosine):
+    classes = b.shape[0]
     # The last block starts early enough to be whole, and skips what the one before had.
     start = ops.minimum(i * size, classes - size)
-    rows = ops.slice(w, (start, 0), (size, dim))
-    b = ops.slice(b, (start,), (size,))
-    inverse = ops.ones_like(b)
+    rows = _rows(own, w, start, size)
+    each = 1 if len(rows.shape) == 2 else rows.shape[1]
+    rows = ops.reshape(rows, (size * each, q.shape[1]))
+    inverse = ops.ones((size,), q.dtype)
     if cosine:  # 1/‖row‖, and 0 for the zero vector
         length = geometry.norm(rows)
         inverse = ops.where(length == 0, 0.0, 1 / length)
-    logits = ops.matmul(q, ops.transpose(rows)) * inverse + b
+    logits, won = ops.matmul(q, ops.transpose(rows)) * inverse, None
+    if each > 1:
+        table = ops.reshape(logits, (-1, size, each))
+        logits = ops.max(table, axis=-1)
+        # Equally near ones share the gradient, as they do in the gradient of a maximum.
+        won = ops.cast(table == logits[..., None], q.dtype)
+        won = ops.reshape(won / ops.sum(won, axis=-1, keepdims=True), (-1, size * each))
     column = start + ops.arange(size, dtype="int32")
     counts = (column != ops.cast(labels, "int32")[:, None]) & (column >= i * size)
-    return start, rows, inverse, counts, logits
+    return _Block(start, rows, inverse, won, counts, logits + ops.slice(b, (start,), (size,)))
 
 
 @_compiled
-def _sums(q, w, b, labels, *, cosine, block_size):
+def _sums(q, w, b, labels, *, own, cosine, block_size):
     """As `_others`, apart."""
-    count, size = _blocks(w.shape[0], block_size)
+    count, size = _blocks(b.shape[0], block_size)
 
     def step(i, state):
         top, share, total = state
-        *_, counts, logits = _block(i, q, w, b, labels, size, cosine)
+        block = _block(i, q, w, b, labels, size, own, cosine)
+        counts, logits = block.counts, block.logits
         new = ops.maximum(top, ops.max(ops.where(counts, logits, -np.inf), axis=-1))
         part = ops.sum(ops.where(counts, ops.exp(logits - new[:, None]), 0.0), axis=-1)
         return (
@@ -226,24 +282,33 @@ def _sums(q, w, b, labels, *, cosine, block_size):
 
 
 @_compiled
-def _gradients(q, w, b, labels, others, g_others, g_total, *, cosine, block_size):
+def _gradients(q, w, b, labels, others, g_others, g_total, *, own, cosine, block_size):
     """In q, w and b, from the gradients (B,) in both sums."""
-    count, size = _blocks(w.shape[0], block_size)
+    classes = b.shape[0]
+    count, size = _blocks(classes, block_size)
 
     def step(i, state):
         dq, dw, db = state
-        start, rows, inv, counts, logits = _block(i, q, w, b, labels, size, cosine)
+        block = _block(i, q, w, b, labels, size, own, cosine)
+        rows, inverse, logits = block.rows, block.inverse, block.logits
         p = ops.exp(logits - others[:, None]) * g_others[:, None] + g_total[:, None]
-        p = ops.where(counts, p, 0.0)
-        dv = ops.matmul(ops.transpose(p), q) * inv[:, None]
+        p = ops.where(block.counts, p, 0.0)
         dbias = ops.sum(p, axis=0)
+        if block.won is not None:
+            each = rows.shape[0] // size
+            p, logits = ops.repeat(p, each, axis=1) * block.won, ops.repeat(logits, each, axis=1)
+        dv = ops.matmul(ops.transpose(p), q) * inverse[:, None]
         if cosine:  # less its part along ŵ; a cosine head has no b, so q·ŵ is the logit
             along = ops.sum(p * logits, axis=0)
-            dv = dv - (rows * inv[:, None]) * (along * inv)[:, None]
+            dv = dv - (rows * inverse[:, None]) * (along * inverse)[:, None]
+        # A class is one entry of w, or some that follow each other.
+        entries = w.shape[0] // classes
+        place = (block.start * entries, *[0] * (len(w.shape) - 1))
+        shape = (size * entries, *w.shape[1:])
         return (
-            dq + ops.matmul(p * inv, rows),
-            ops.slice_update(dw, (start, 0), dv + ops.slice(dw, (start, 0), rows.shape)),
-            ops.slice_update(db, (start,), dbias + ops.slice(db, (start,), (size,))),
+            dq + ops.matmul(p * inverse, rows),
+            ops.slice_update(dw, place, ops.reshape(dv, shape) + ops.slice(dw, place, shape)),
+            ops.slice_update(db, (block.start,), dbias + ops.slice(db, (block.start,), (size,))),
         )
 
     return ops.fori_loop(0, count, step, (ops.zeros_like(q), ops.zeros_like(w), ops.zeros_like(b)))

@@ -31,6 +31,8 @@ class MarginWatch(keras.callbacks.Callback):
       route through the cosine has to carry. Past 65504 float16 cannot.
     - ``norms``: smallest and largest ‖x‖.
 
+    ``past_pi`` and ``largest_slope`` are None for a head whose margins are no numbers, but its own ψ's.
+
     `first_nan` is None, or words: where the first NaN or infinity was, and its cause.
 
     Use it with a `MarginClassifier`: ``model.fit(..., callbacks=[MarginWatch(x, y)])``.
@@ -38,7 +40,7 @@ class MarginWatch(keras.callbacks.Callback):
 
     def __init__(self, x, y, verbose=1, sample_weight=None):
         super().__init__()
-        self.x, self.y, self.verbose = x, np.asarray(y).reshape(-1), verbose
+        self.x, self.y, self.verbose = x, _checks.flat(np.asarray(y)), verbose
         self.sample_weight = sample_weight
         self.history, self.first_nan = [], None
 
@@ -60,7 +62,7 @@ class MarginWatch(keras.callbacks.Callback):
         """Inputs and labels of the rows that count."""
         counts = self.y != getattr(self.model.loss, "ignore_class", None)
         if self.sample_weight is not None:
-            counts &= np.ravel(self.sample_weight) != 0
+            counts &= _checks.flat(np.asarray(self.sample_weight)) != 0
         return keras.tree.map_structure(lambda v: np.asarray(v)[counts], self.x), self.y[counts]
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -77,12 +79,11 @@ class MarginWatch(keras.callbacks.Callback):
             return
         report = self.look()
         self.history.append(report)
+        words = [f"{report['near_ends']:.1%} within {NEAR:g} of 0 or π"]
+        if report["past_pi"] is not None:
+            words += [f"{report['past_pi']:.1%} past π", f"largest slope {report['largest_slope']:.3g}"]
         low, high = report["norms"]
-        self._say(
-            f"Epoch {epoch + 1}: {report['near_ends']:.1%} within {NEAR:g} of 0 or π, "
-            f"{report['past_pi']:.1%} past π, largest slope {report['largest_slope']:.3g}, "
-            f"norms {low:.3g} to {high:.3g}"
-        )
+        self._say(f"Epoch {epoch + 1}: {', '.join(words)}, norms {low:.3g} to {high:.3g}")
 
     def _found(self, words):
         self.first_nan = words
@@ -92,22 +93,26 @@ class MarginWatch(keras.callbacks.Callback):
         """The batch under the present weights, as one of the dicts of `history`."""
         head, (inputs, labels) = self.model.head, self._counting()
         x = np.asarray(self.model.embed(inputs), "float64")
-        directions = np.asarray(ops.convert_to_numpy(head.class_directions), "float64")
-        theta = reference.angle(x, directions[labels])
-        m1, m2, m3 = (float(ops.convert_to_numpy(m)) for m in head.margins())
-        norms = reference.norm(x)
-        scale = getattr(head, "scale", "norm")
-        scale = norms if scale == "norm" else scale
-        slopes = scale * np.abs(reference.psi_slope(theta, m1, m2, m3))
-        sines = np.sin(theta)
-        # At θ = 0 the slope of NormFace is the limit of sin θ/sin θ; that of ArcFace is infinite.
-        slopes = np.divide(slopes, sines, out=np.where(slopes > 0, np.inf, 1.0 * scale), where=sines > 0)
-        return {
+        rows = np.asarray(ops.convert_to_numpy(head.rows(0, head.num_classes)), "float64")
+        own = rows.reshape(head.num_classes, -1, x.shape[1])[labels]  # (n, K, d): several directions a class
+        theta, norms = reference.angle(x[:, None], own).min(axis=1), reference.norm(x)
+        report = {
             "near_ends": float(np.mean(np.minimum(theta, math.pi - theta) < NEAR)),
-            "past_pi": float(np.mean(m1 * theta + m2 > math.pi)),
-            "largest_slope": float(np.max(slopes)),
+            "past_pi": None,
+            "largest_slope": None,
             "norms": (float(norms.min()), float(norms.max())),
         }
+        if (margins := head.margins()) is not None:
+            m1, m2, m3 = (float(ops.convert_to_numpy(m)) for m in margins)
+            scale = getattr(head, "scale", "norm")
+            scale = norms if scale == "norm" else scale
+            slopes = scale * np.abs(reference.psi_slope(theta, m1, m2, m3))
+            sines = np.sin(theta)
+            # At θ = 0 the slope of NormFace is the limit of sin θ/sin θ; that of ArcFace is infinite.
+            slopes = np.divide(slopes, sines, out=np.where(slopes > 0, np.inf, 1.0 * scale), where=sines > 0)
+            report["past_pi"] = float(np.mean(m1 * theta + m2 > math.pi))
+            report["largest_slope"] = float(np.max(slopes))
+        return report
 
     def _say(self, words):
         if self.verbose:

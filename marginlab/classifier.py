@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from marginlab import geometry
+from marginlab import _checks, geometry
 from marginlab.blockwise import BlockwiseCrossentropy
 
 __all__ = ["MarginClassifier"]
@@ -160,11 +160,11 @@ class MarginClassifier(keras.Model):
             batch = batch[0]
         if not isinstance(batch, list | tuple) or len(batch) < 2 or batch[1] is None:
             return
-        labels = np.asarray(ops.convert_to_numpy(batch[1])).reshape(-1)
+        labels = _checks.flat(np.asarray(ops.convert_to_numpy(batch[1])))
         strange = (labels < 0) | (labels >= self.head.num_classes)
         strange &= labels != getattr(self.loss, "ignore_class", None)
         if len(batch) > 2 and batch[2] is not None:
-            strange &= np.asarray(ops.convert_to_numpy(batch[2])).reshape(-1) != 0
+            strange &= _checks.flat(np.asarray(ops.convert_to_numpy(batch[2]))) != 0
         if strange.any():
             found = labels[strange]
             warnings.warn(
@@ -200,7 +200,7 @@ class MarginClassifier(keras.Model):
         if sample_weight is not None:
             masks.append(ops.equal(ops.convert_to_tensor(sample_weight), 0))
         # Some are (B, 1), and a weight may be one number for all.
-        masks = [ops.squeeze(m, 1) if len(m.shape) == 2 and m.shape[1] == 1 else m for m in masks]
+        masks = [_checks.flat(mask) for mask in masks]
         return None if not masks else masks[0] if len(masks) == 1 else ops.logical_or(*masks)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):

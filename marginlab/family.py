@@ -7,6 +7,8 @@ the reference, the trainer and the explorers all read this table.
 import dataclasses
 import math
 
+__all__ = ["FAMILY", "HUGE", "NO_MARGIN", "TINY", "Member", "Setting", "margin", "numeric", "places"]
+
 # Normal float32 numbers: outside of them a setting would become 0 or infinity in the layer.
 TINY, HUGE = 2.0**-126, (2 - 2.0**-23) * 2.0**127
 
@@ -31,7 +33,7 @@ class Setting:
     high: float
     allowed: str
     unit: str
-    slider: tuple
+    slider: tuple[float, float, float]
     default: float
 
 
@@ -64,19 +66,22 @@ class Member:
         title: its name, as people write it.
         settings: each `Setting`, by name.
         source: who published it.
+        numeric: whether its margins are numbers, the same for every image: only then a budget can be
+            given, a slider moved and ψ drawn as one curve.
     """
 
     title: str
-    settings: dict
+    settings: dict[str, Setting]
     source: str
+    numeric: bool = True
 
     @property
-    def margins(self):
+    def margins(self) -> list[Setting]:
         """The settings that fill a place of ψ."""
         return [setting for setting in self.settings.values() if setting.place is not None]
 
     @property
-    def defaults(self):
+    def defaults(self) -> dict[str, float]:
         """Each setting's default, by name."""
         return {name: setting.default for name, setting in self.settings.items()}
 
@@ -107,9 +112,20 @@ FAMILY = {
 NO_MARGIN = (1.0, 0.0, 0.0)
 
 
-def places(head, settings):
+def numeric() -> list[str]:
+    """The heads whose margins are numbers, by name."""
+    return [name for name, member in FAMILY.items() if member.numeric]
+
+
+def places(head: str, settings: dict) -> tuple[float, float, float]:
     """(m₁, m₂, m₃) of a head by name, from its settings by name; what is not given is no margin."""
     m = list(NO_MARGIN)
     for setting in FAMILY[head].margins:
         m[setting.place] = settings.get(setting.name, m[setting.place])
-    return tuple(m)
+    return m[0], m[1], m[2]
+
+
+def margin(head: str, settings: dict) -> float | tuple[float, ...] | None:
+    """The margin as one argument, from settings by name: None, a number, or a tuple of all that there are."""
+    margins = tuple(settings[setting.name] for setting in FAMILY[head].margins)
+    return margins if len(margins) > 1 else margins[0] if margins else None

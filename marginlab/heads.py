@@ -219,7 +219,7 @@ class _Head(keras.layers.Layer, abc.ABC):
     def checked_inputs(self, embeddings, labels=None):
         """Embeddings (B, d) in the head's type, NaN where the label was not valid, and valid labels (B,)."""
         embeddings = lift(ops.convert_to_tensor(embeddings), self.compute_dtype)
-        dim = self.class_directions.shape[1]
+        dim = self.class_directions.shape[-1]
         if len(embeddings.shape) != 2 or embeddings.shape[1] not in (dim, None):
             raise ValueError(f"embeddings must have shape (batch, {dim}), got {tuple(embeddings.shape)}")
         if labels is not None:
@@ -241,7 +241,16 @@ class _Head(keras.layers.Layer, abc.ABC):
 
     @abc.abstractmethod
     def margins(self):
-        """(m₁, m₂, m₃) of ψ(θ) = ucos(m₁·θ + m₂) - m₃, as numbers or scalar tensors."""
+        """(m₁, m₂, m₃) of ψ(θ) = ucos(m₁·θ + m₂) - m₃, numbers or scalar tensors; None if they are not."""
+
+    def rows(self, start, size):
+        """The directions of `size` classes from `start` on, ``(size, d)`` or ``(size, K, d)``.
+
+        `marginlab.blockwise` asks for a block at a time, and of K rows takes the nearest. `start` may be
+        known only when compiled code runs. What is returned are numbers of `class_directions` in their
+        order, to which the gradients go back; no other variable is read.
+        """
+        return block(self.class_directions, start, size)
 
     def checked(self, labels, batch=None, spared=None):
         """Labels (B,) or (B, 1) as integers (B,) in [0, C), and a mask (B,) of those that were valid.
@@ -261,8 +270,7 @@ class _Head(keras.layers.Layer, abc.ABC):
             columns = labels.shape[1:]
             hint = f" of shape {tuple(labels.shape)}: if they are one-hot, take the argmax" if columns else ""
             raise TypeError(f"labels must be integers, got {dtype}{hint}")
-        if len(labels.shape) == 2 and labels.shape[1] == 1:
-            labels = ops.squeeze(labels, axis=1)
+        labels = _checks.flat(labels)
         shape = tuple(labels.shape)
         if len(shape) != 1 or (None not in (batch, shape[0]) and batch != shape[0]):
             raise ValueError(
@@ -287,6 +295,12 @@ class _Head(keras.layers.Layer, abc.ABC):
     def __repr__(self):
         settings = "".join(f", {name}={getattr(self, name)!r}" for name in sorted(self.settings))
         return f"{type(self).__name__}(num_classes={self.num_classes}{settings})"
+
+
+def block(table, start, size):
+    """``size`` rows of a table from `start` on, ``(N, ...) -> (size, ...)``."""
+    rest = tuple(table.shape[1:])
+    return ops.slice(ops.convert_to_tensor(table), (start, *[0] * len(rest)), (size, *rest))
 
 
 def lift(embeddings, dtype):
@@ -376,25 +390,32 @@ class Softmax(_Head):
 class CosineHead(_Head):
     """The one equation: scale·cos θ_j, and scale·ψ(θ_y) at the true class.
 
-    A subclass says in `margins` what m₁, m₂ and m₃ are, or overrides `cosines`, `own_angle` or `psi`.
+    A subclass says in `margins` what m₁, m₂ and m₃ are; or it overrides `psi`, where they are no numbers
+    but depend on the class or on the image. What is more than one direction a class overrides `cosines`,
+    `own_angle` and `rows`, and makes its `class_directions`, ``(C, ..., d)``, in `build`.
     """
 
     scale = _Setting(_SETTINGS["normface"]["scale"], word="norm")
 
     def __init__(self, num_classes, *, scale=_SETTINGS["normface"]["scale"].default, **kwargs):
+        if type(self).margins is CosineHead.margins and type(self).psi is CosineHead.psi:
+            raise TypeError(f"{type(self).__name__} has no margin: a subclass says it in margins, or in psi")
         super().__init__(num_classes, **kwargs)
         self.scale = scale
 
+    def margins(self):
+        return None
+
     def cosines(self, x):
-        """Cosine of each embedding with each class, ``(B, d) -> (B, C)``."""
+        """Cosine of each embedding with each class, ``(B, d) -> (B, C)``: of its K rows, the largest."""
         return geometry.cosine_table(x, self.class_directions)
 
     def own_angle(self, x, labels):
-        """Angle to the own class in radians, ``(B, d), (B,) -> (B,)``."""
+        """Angle to the own class in radians, ``(B, d), (B,) -> (B,)``: to that of its K rows that won."""
         return geometry.angle(x, ops.take(self.class_directions, labels, axis=0))
 
     def psi(self, theta, x, labels):
-        """ψ(θ) at the own class, in place of its cosine, ``(B,), (B, d), (B,) -> (B,)``."""
+        """ψ(θ) at the own class, in place of its cosine, ``(B,), (B, d), (B,) -> (B,)``; in training only."""
         m1, m2, m3 = self.margins()
         return geometry.ucos(m1 * theta + m2) - m3
 

@@ -25,12 +25,14 @@ import math
 import numpy as np
 
 from marginlab._checks import one_of
-from marginlab.family import FAMILY, places
+from marginlab.family import FAMILY, numeric, places
+
+TIE = 1e-12  # cosines this close differ by rounding only
 
 
 def margins(head, margin=None):
     """(m₁, m₂, m₃) of a head by name and its margin, a number, or three of them for "combined"."""
-    names = [setting.name for setting in FAMILY[one_of("head", head, FAMILY)].margins]
+    names = [setting.name for setting in FAMILY[one_of("head", head, numeric())].margins]
     values = margin if len(names) > 1 else [margin] * len(names)
     return places(head, dict(zip(names, values, strict=True)))
 

@@ -26,17 +26,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from marginlab._checks import number, one_of, whole
-from marginlab.family import FAMILY, NO_MARGIN, places
+from marginlab.family import FAMILY, NO_MARGIN, numeric, places
+from marginlab.reference import TIE
 
 __all__ = ["Budget", "arrangement", "budget", "cap_fraction", "half_width"]
 __all__ += ["largest_margin", "least_scale", "neighbour_angle", "perfect_loss"]
 
-_TIE = 1e-12  # cosines this close differ by rounding only
-
 
 def _margins(head, margin):
     """(m₁, m₂, m₃) of a head and its margin; None is no margin."""
-    one_of("head", head, FAMILY)
+    one_of("head", head, numeric())
     settings = FAMILY[head].margins
     if margin is None:
         return NO_MARGIN
@@ -283,8 +282,8 @@ def _best_scale(angles, counts, m2, m3):
     """
     excess = _gap(m2) + m3 - _gap(angles)
     top = excess.max()
-    if top <= _TIE:
-        return math.inf, math.log1p(counts[np.abs(excess) <= _TIE].sum())
+    if top <= TIE:
+        return math.inf, math.log1p(counts[np.abs(excess) <= TIE].sum())
     falls = lambda s: np.sum(counts * excess * np.exp(s * (excess - top))) < 0  # noqa: E731
     if not falls(0.0):
         return 0.0, math.log1p(counts.sum())
@@ -362,10 +361,6 @@ class Budget:
     best_probability: float
     best_scale: float | None
     exact: bool
-
-    def least_scale_for(self, probability):
-        """The least scale for a probability without a margin: see `least_scale`."""
-        return least_scale(self.num_classes, self.dim, probability)
 
     def explain(self):
         """The budget in plain words, a few sentences."""
@@ -462,7 +457,7 @@ def budget(num_classes=10, dim=2, head="cosface", margin=None, scale=30.0):
 
     held, most = largest_margin(C, d, head, margin)
     asked = m[own[-1]] if own else 0.0
-    feasible = True if asked <= held + _TIE else False if asked > most + _TIE else None
+    feasible = True if asked <= held + TIE else False if asked > most + TIE else None
 
     known = arrangement(C, d)
     # A simplex bounds the mean loss in too few dimensions for one as well.

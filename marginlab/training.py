@@ -18,9 +18,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from marginlab import _checks, encoders, geometry, heads
+from marginlab import _checks, encoders, family, geometry, heads
 from marginlab.data import load_mnist, shown_images
-from marginlab.family import FAMILY
 from marginlab.room import budget
 
 
@@ -34,7 +33,7 @@ class Frame:
         accuracy: share of the test images classified rightly, without margin.
         embeddings: ``(n, 2)``, of a fixed sample of the test images.
         labels: ``(n,)``, their digits.
-        class_directions: ``(C, 2)``, unit vectors.
+        class_directions: ``(C, 2)``, unit vectors; ``(C, K, 2)`` of a head with several a class.
     """
 
     step: int
@@ -84,12 +83,11 @@ class Result:
         if self.trained:
             return words
         head, scale = self.settings["head"], self.settings.get("scale")
-        if head not in FAMILY or scale is None:
+        if head not in family.numeric() or scale is None:
             return f"It did not train: {words}"
-        margins = [self.settings[setting.name] for setting in FAMILY[head].margins]
-        margin = None if not margins else margins[0] if len(margins) == 1 else tuple(margins)
         classes, dim = self.frames[-1].class_directions.shape
-        return f"It did not train: {words} {budget(classes, dim, head, margin, scale)}"
+        room = budget(classes, dim, head, family.margin(head, self.settings), scale)
+        return f"It did not train: {words} {room}"
 
     def save(self, path):
         """Write settings, frames and test embeddings to one ``.npz`` file."""
@@ -356,12 +354,15 @@ class Trainer:
     def _logits(self, x, y):
         embeddings = self._tail(x, training=True)
         logits = self.head(embeddings, y)
-        if self.anneal is None or self.name == "softmax":
+        if self.anneal is None or not isinstance(self.head, heads.CosineHead):
             return logits
         start, end = self.anneal
         done = tf.cast(self._optimizer.iterations, tf.float32) / self.steps
         a = tf.clip_by_value((done - start) / (end - start), 0.0, 1.0)
-        plain = tf.matmul(embeddings, geometry.unit(self.head.class_directions), transpose_b=True)
+        rows = geometry.unit(self.head.rows(0, self.head.num_classes))
+        plain = tf.matmul(embeddings, tf.reshape(rows, (-1, rows.shape[-1])), transpose_b=True)
+        if len(rows.shape) > 2:  # several directions a class: the nearest
+            plain = tf.reduce_max(tf.reshape(plain, (-1, *rows.shape[:2])), axis=-1)
         return a * logits + (1 - a) * plain
 
 

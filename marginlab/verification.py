@@ -6,12 +6,10 @@ the share of pairs of two people that are accepted, the true accept rate (TAR) t
 
 import numpy as np
 
-from marginlab._checks import number, whole
-from marginlab.reference import unit
+from marginlab._checks import flat, number, whole
+from marginlab.reference import TIE, unit
 
 __all__ = ["eer", "pairs", "rates", "recall_at", "tar_at"]
-
-_TIE = 1e-12  # cosines this close differ by rounding only
 
 
 def pairs(labels, count, seed=0):
@@ -137,7 +135,7 @@ def _found(similarity, same, k):
     Naive form: argsort. Embeddings that have all become one then find whoever stands first in the array.
     """
     last = -np.partition(-similarity, k - 1, axis=1)[:, k - 1 : k]
-    nearer, tied = similarity > last + _TIE, np.abs(similarity - last) <= _TIE
+    nearer, tied = similarity > last + TIE, np.abs(similarity - last) <= TIE
     drawn = k - nearer.sum(axis=1)
     ties, others = tied.sum(axis=1), (tied & ~same).sum(axis=1)
     none = np.ones(len(similarity))
@@ -147,9 +145,7 @@ def _found(similarity, same, k):
 
 
 def _people(labels):
-    labels = np.asarray(labels)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
+    labels = flat(np.asarray(labels))
     if labels.ndim != 1 or labels.dtype == object:
         raise ValueError(
             f"labels must have shape (N,), who is on each image, got {labels.dtype} of shape {labels.shape}"

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-FILES = ["test_geometry.py", "test_heads.py", "test_numerics.py", "test_blockwise.py", "test_in_use.py"]
+FILES = ["test_geometry.py", "test_heads.py", "test_numerics.py", "test_blockwise.py"]
+FILES += ["test_hooks.py", "test_in_use.py"]
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])

@@ -23,8 +23,8 @@ import tensorflow as tf
 from bank import BANK
 
 from marginlab import checks, reference
-from marginlab.checks import engine, points
-from marginlab.checks.points import TASKS
+from marginlab.checks import points, run
+from marginlab.checks.tasks import TASKS
 
 every = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 
@@ -317,9 +317,10 @@ def test_a_patched_reference_changes_nothing(monkeypatch):
 
 
 def test_a_fresh_copy_is_not_patched(monkeypatch):
-    monkeypatch.setattr(checks, "run", lambda *args: engine.Report("angle", {"a": True}, {"a": 1}))
+    right = run.Report("angle", {"a": True}, {"a": 1})
+    monkeypatch.setattr(checks, "examine", lambda *args: right)
     monkeypatch.setitem(TASKS, "angle", TASKS["unit"])
-    monkeypatch.setattr(engine, "_verdict", lambda *args: (None, None))
+    monkeypatch.setattr(run, "_verdict", lambda *args: (None, None))
     patched(monkeypatch, reference)
     cheat = lambda x, w: np.zeros(len(x))  # noqa: E731
     assert checks.grade("angle", cheat).score == 1
@@ -337,11 +338,11 @@ def test_a_fresh_copy_is_not_patched(monkeypatch):
         (builtins, "abs", lambda x: x * 0),
         (reference, "angle", lambda x, w: np.zeros(len(x))),
         (points.reference, "angle", lambda x, w: np.zeros(len(x))),
-        (engine, "_wrong", lambda got, want, case: np.zeros(got.shape, bool)),
-        (engine, "_verdict", lambda *args: (None, None)),
-        (engine, "_call", lambda *args: None),
-        (engine, "_asarray", lambda x: x),
-        (engine, "Report", None),
+        (run, "_wrong", lambda got, want, case: np.zeros(got.shape, bool)),
+        (run, "_verdict", lambda *args: (None, None)),
+        (run, "_call", lambda *args: None),
+        (run, "_asarray", lambda x: x),
+        (run, "Report", None),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -402,5 +402,5 @@ def test_bad_embeddings(shape):
 
 
 def test_heads_that_are_not_final_cannot_be_made():
-    with pytest.raises(TypeError, match="abstract"):
+    with pytest.raises(TypeError, match="CosineHead has no margin: a subclass says it in margins, or in psi"):
         heads.CosineHead(10)

@@ -221,10 +221,10 @@ def test_a_check_in_the_judge_says_what_it_says_at_home(pair):
     pair.run("import numpy as np\n" + wrong)
     space = {"np": np}
     exec(wrong, space)
-    from marginlab.checks import TASKS, run
+    from marginlab.checks import grade
 
     assert pair.test("assert checks.check_unit(f).passed")["printed"].strip() == str(
-        run(TASKS["unit"], space["f"])
+        grade("unit", space["f"])
     )
 
 

@@ -382,7 +382,6 @@ def test_least_scale_is_the_inverse_of_the_loss(C, d, over):
         assert s == pytest.approx(simplex, rel=1e-9, abs=1e-12)
     else:
         assert budget(C, d, "normface", scale=s).best_probability == pytest.approx(P, rel=1e-9)
-    assert budget(C, d).least_scale_for(P) == s
 
 
 def test_a_free_scale_grows_stops_or_vanishes():

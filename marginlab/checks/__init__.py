@@ -13,18 +13,45 @@ graded cell, which must not trust what a notebook did before it, begins with::
         del sys.modules[name]
     from marginlab.checks import grade
 
-or, where nobody would patch it, with ``grade = marginlab.checks.fresh().grade``.
+or, where nobody hands in a patched interpreter, with ``grade = marginlab.checks.fresh().grade``.
 """
 
 import importlib
 import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
 
-from marginlab.checks import figures, heads, vectors  # noqa: F401 (they fill TASKS)
-from marginlab.checks.engine import Report, run
-from marginlab.checks.points import TASKS
+from marginlab.checks.report import Report, Task
+from marginlab.checks.run import examine
+from marginlab.checks.tasks import TASKS
+
+__all__ = [
+    "Report",
+    "check_angle",
+    "check_arcface",
+    "check_arcface_gradient",
+    "check_blockwise",
+    "check_carry_over",
+    "check_cosface",
+    "check_cross_entropy",
+    "check_eer",
+    "check_largest_margin",
+    "check_least_scale",
+    "check_loss_floor",
+    "check_memory",
+    "check_normface",
+    "check_psi",
+    "check_sphereface",
+    "check_tar_at_far",
+    "check_ucos",
+    "check_unit",
+    "fresh",
+    "grade",
+]
 
 
-def grade(name, f, seed=0, seconds=10.0):
+def grade(name: str, f: Any, seed: int = 0, seconds: float = 10.0) -> Report:
     """A `Report` on function f for the check of that name, without printing.
 
     Args:
@@ -36,25 +63,28 @@ def grade(name, f, seed=0, seconds=10.0):
     Raises:
         KeyError: for a name that no check has.
     """
-    return run(TASKS[name.removeprefix("check_")], f, seed, seconds)
+    return examine(TASKS[name.removeprefix("check_")], f, seed, seconds)
 
 
-def fresh():
+def fresh() -> ModuleType:
     """A new copy of this module, read from its files again: nothing that was patched is in it."""
-    ours = lambda: [name for name in sys.modules if name.startswith(__name__)]  # noqa: E731
-    kept = {name: sys.modules.pop(name) for name in ours()}
+    kept = {name: sys.modules.pop(name) for name in _loaded()}
     try:
         return importlib.import_module(__name__)
     finally:
-        for name in ours():
+        for name in _loaded():
             del sys.modules[name]
         sys.modules.update(kept)
-        sys.modules["marginlab"].checks = kept[__name__]
+        setattr(sys.modules["marginlab"], "checks", kept[__name__])  # noqa: B010 (a module has no such field)
 
 
-def _check(task):
+def _loaded():
+    return [name for name in sys.modules if name.startswith(__name__)]
+
+
+def _check(task: Task) -> Callable[[Any], Report]:
     def check(f):
-        report = run(task, f)
+        report = examine(task, f)
         print(report)
         return report
 
@@ -67,5 +97,21 @@ def _check(task):
     return check
 
 
-globals().update({f"check_{name}": _check(task) for name, task in TASKS.items()})
-__all__ = ["Report", "fresh", "grade", *(f"check_{name}" for name in TASKS)]
+check_unit = _check(TASKS["unit"])
+check_angle = _check(TASKS["angle"])
+check_cross_entropy = _check(TASKS["cross_entropy"])
+check_normface = _check(TASKS["normface"])
+check_loss_floor = _check(TASKS["loss_floor"])
+check_least_scale = _check(TASKS["least_scale"])
+check_ucos = _check(TASKS["ucos"])
+check_sphereface = _check(TASKS["sphereface"])
+check_cosface = _check(TASKS["cosface"])
+check_largest_margin = _check(TASKS["largest_margin"])
+check_arcface = _check(TASKS["arcface"])
+check_arcface_gradient = _check(TASKS["arcface_gradient"])
+check_psi = _check(TASKS["psi"])
+check_tar_at_far = _check(TASKS["tar_at_far"])
+check_eer = _check(TASKS["eer"])
+check_blockwise = _check(TASKS["blockwise"])
+check_memory = _check(TASKS["memory"])
+check_carry_over = _check(TASKS["carry_over"])

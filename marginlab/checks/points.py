@@ -1,8 +1,6 @@
-"""What tasks are made from: points, looks at a gradient, and what many tasks share.
+"""Points that tasks ask a function at, and looks at its gradient.
 
-A task has its truth, its points and the mistakes that people make. A mistake is a wrong form that can
-be run: where a student's numbers are those of the form, the student is told its name. Shapes and
-letters are the book's: x ``(B, d)``, w ``(C, d)``. Angles are in radians.
+Shapes and letters are the book's: x ``(B, d)``, w ``(C, d)``. Angles are in radians.
 """
 
 import importlib.util
@@ -11,7 +9,7 @@ import sys
 
 import numpy as np
 
-from marginlab.checks.engine import Case, Mistake, Task
+from marginlab.checks.report import Case
 
 
 def own(name):
@@ -22,19 +20,7 @@ def own(name):
     return module
 
 
-reference, budget = own("marginlab.reference"), own("marginlab.room")
-TASKS = {}
-
-
-def task(arguments, truth, mistakes):
-    """Makes a function ``points(rng) -> [Part]`` the task of the function's name."""
-
-    def make(points):
-        name = points.__name__
-        TASKS[name] = Task(name, truth, points, tuple(mistakes), tuple(arguments.split("; ")), points.__doc__)
-        return points
-
-    return make
+reference, room, verification = map(own, ("marginlab.reference", "marginlab.room", "marginlab.verification"))
 
 
 def directions(n, dim, rng):
@@ -100,23 +86,6 @@ def gradient(pick):
     return look
 
 
-# ---- wrong forms
-
-
-def flat(x, axis=-1, order=2):
-    return x / np.linalg.norm(x, ord=order, axis=axis, keepdims=True)
-
-
-ACOS = Mistake(
-    "acos instead of the rejection",
-    None,
-    "acos, or √(1 - c²), instead of the rejection? A cosine near 1 no longer knows its angle: below 3.5e-4 "
-    "in float32, and 1e-8 in float64, it is 1, and a sum that rounds above 1 makes acos NaN.",
-    "Measure the sine as the length of the part of one direction that the other does not explain, and give "
-    "sine and cosine to atan2.",
-)
-CLIP = (
-    "Your result stands still and your gradient is zero at θ = 10⁻³: a clip before acos? It takes all angles "
-    "below √(2ε) for one.",
-    "Take the clip out, and measure the angle so that nothing needs clipping: by the sine and the cosine.",
-)
+def scalars(what, *points, **rest):
+    """A case for each argument tuple of a function of numbers."""
+    return [Case(what.format(*each), each, **rest) for each in points]

@@ -30,5 +30,15 @@ def wrong(check, parts, mistake):
     return lambda f: BANK.append(Entry(check, f, parts, mistake)) or f
 
 
+def entry(check, parts, mistake, name):
+    """`wrong` of a function that is made, and gets its name here."""
+
+    def put(f):
+        f.__name__ = name
+        wrong(check, parts, mistake)(f)
+
+    return put
+
+
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"bank.{_module.name}")

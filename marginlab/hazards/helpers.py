@@ -1,0 +1,109 @@
+"""What records share. The letters are the book's: x an embedding, w a class direction, both ``(n, 2)``."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from marginlab import reference
+
+__all__ = [
+    "ANGLES",
+    "along",
+    "arcface_slopes",
+    "circle",
+    "crowd",
+    "gradient",
+    "jumping",
+    "not_falling",
+    "not_finite",
+    "off_by",
+    "pairs",
+    "slopes",
+    "true_logits",
+    "with_directions",
+]
+
+ANGLES = np.geomspace(1e-6, 2.5, 101)  # of plots of gradients
+
+
+def pairs(theta):
+    """x and w of length 1 in float32, theta ``(n,)`` apart.
+
+    How naive forms round depends on where w stands. At 5.84 rad they are near their worst: at θ = 1e-3
+    their gradient is off by about a tenth here, and by less at most directions.
+    """
+    theta = np.asarray(theta, "float64")
+    x = np.stack([np.cos(5.84 + theta), np.sin(5.84 + theta)], axis=-1)
+    w = np.broadcast_to([math.cos(5.84), math.sin(5.84)], x.shape)
+    return tf.constant(x, "float32"), tf.constant(w, "float32")
+
+
+def circle(num_classes):
+    """Class directions ``(C, 2)`` spread evenly over the circle, in float32."""
+    turn = 2 * np.pi * np.arange(num_classes) / num_classes
+    return np.stack([np.cos(turn), np.sin(turn)], axis=-1).astype("float32")
+
+
+def along(length):
+    """Vectors ``(n, 2)`` of the given lengths ``(n,)``, in the direction (3, 4), in float32."""
+    return tf.constant(np.outer(length, [0.6, 0.8]), "float32")
+
+
+def crowd():
+    """400 embeddings about ten class directions on the circle, and their labels: some strayed."""
+    labels = np.arange(400) % 10
+    turn = 2 * np.pi * labels / 10 + np.random.default_rng(0).normal(0, 0.2, 400)
+    return np.stack([np.cos(turn), np.sin(turn)], axis=-1).astype("float32"), labels
+
+
+def with_directions(head, w):
+    """The head with class directions w ``(C, d)``."""
+    head.build((None, w.shape[1]))
+    head.class_directions.assign(w)
+    return head
+
+
+def true_logits(head, x, w):
+    """Logits ``(n,)`` with the margin, where row i of x belongs to class i of direction w[i]."""
+    return tf.linalg.diag_part(with_directions(head, w)(x, np.arange(len(w))))
+
+
+def gradient(f, x):
+    """Gradient of the sum of f(x) in x, ``(n, d)``, as float64 NumPy."""
+    x = tf.convert_to_tensor(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = f(x)
+    return tape.gradient(value, x, unconnected_gradients="zero").numpy().astype("float64")
+
+
+def slopes(f, x):
+    """Length of each row of `gradient`, ``(n,)``."""
+    return np.linalg.norm(gradient(f, x), axis=-1)
+
+
+def arcface_slopes(theta, scale):
+    """Length of the gradient of ArcFace's logit in x, ‖x‖ = 1, m = 0.5: s|sin(θ + m)|, and 0 at θ = 0."""
+    return np.where(theta > 0, scale * np.abs(reference.psi_slope(theta, m2=0.5)), 0.0)
+
+
+def off_by(tolerance):
+    """A predicate: the relative error exceeds the tolerance. NaN and infinity always do."""
+    return lambda points, values, truth: ~(np.abs(values - truth) <= tolerance * np.abs(truth) + 1e-6)
+
+
+def not_finite(points, values, truth):
+    return ~np.isfinite(values)
+
+
+def not_falling(points, values, truth):
+    """ψ must fall as the angle grows: each value must be below all before it."""
+    lowest = np.minimum.accumulate(np.append(np.inf, values[:-1]))
+    return ~(values <= lowest - 1e-6)
+
+
+def jumping(points, values, truth):
+    """|ψ'| is at most 1, so ψ cannot change by more than the angle does."""
+    step = np.abs(np.diff(values, prepend=values[:1]))
+    return ~(step <= 1.001 * np.diff(points, prepend=points[:1]) + 1e-6)
