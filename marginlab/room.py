@@ -53,13 +53,19 @@ def _margins(head, margin):
         return NO_MARGIN
     if len(settings) == 1:
         margin = [margin]
-    elif not (isinstance(margin, list | tuple) and len(margin) == 3):
-        raise TypeError(f"margin must be (m1, m2, m3) for a combined margin, got {margin!r}")
+    elif not (isinstance(margin, list | tuple) and len(margin) == len(settings)):
+        names = ", ".join(setting.name for setting in settings)
+        raise TypeError(f"margin must be ({names}) for {head}, got {margin!r}")
     given = {
         setting.name: float(number(setting.name, value, setting.low, setting.high, setting.allowed))
         for setting, value in zip(settings, margin, strict=True)
     }
     return places(head, given)
+
+
+def _asked(head):
+    """The place of the margin that "the largest" is said of, the last that the head has; or None."""
+    return max((setting.place for setting in FAMILY[head].margins), default=None)
 
 
 def _gap(angle):
@@ -208,11 +214,11 @@ def largest_margin(
     """
     C, d = whole("num_classes", num_classes, 2), whole("dim", dim, 2)
     _, m2, _ = _margins(head, margin)
-    asked = {setting.place for setting in FAMILY[head].margins}
-    if 2 not in asked and head != "arcface":
-        return (math.inf, math.inf) if head == "sphereface" else (0.0, 0.0)
+    place = _asked(head)
+    if place in (None, 0):
+        return (0.0, 0.0) if place is None else (math.inf, math.inf)
     low, high = neighbour_angle(C, d)
-    if head == "arcface":
+    if place == 1:
         return low, high
     held = float(_gap(low) - _gap(m2))
     if low == high and (d == 2 or d + 1 >= C or m2 == 0):
@@ -386,14 +392,15 @@ class Budget:
                 f"Plain softmax has no margin, and its scale is ‖w‖·‖x‖, which nothing bounds: {classes} "
                 f"can be separated, and the loss falls towards 0 for as long as the lengths grow."
             )
-        unit = {"arcface": " radians", "cosface": " cosine units", "combined": " cosine units of m3"}
-        limit = f"the largest is {self.largest_margin:.3g}{unit.get(self.head, '')}"
+        head, place = FAMILY[self.head], _asked(self.head)
+        limit = f"the largest is {self.largest_margin:.3g}"
         if self.held_margin != self.largest_margin:
             limit = f"the largest lies between {self.held_margin:.3g} and {self.largest_margin:.3g}"
-            limit += unit[self.head]
-        if self.head == "normface":
-            first = f"NormFace has no margin to hold: {classes} can always be separated."
-        elif self.head == "sphereface":
+        if place is not None:
+            limit += f" {head.margins[-1].unit}" + f" of {head.margins[-1].name}" * (len(head.margins) > 1)
+        if place is None:
+            first = f"{head.title} has no margin to hold: {classes} can always be separated."
+        elif place == 0:
             first = (
                 f"Any multiplier can be satisfied by {classes}, at θ = 0; the price is the width of a class, "
                 f"{'at most ' * (not self.exact)}{math.degrees(self.half_width):.3g}° to each side."
@@ -482,17 +489,17 @@ def budget(
     C, d = whole("num_classes", num_classes, 2), whole("dim", dim, 2)
     _, m2, m3 = m = _margins(head, margin)
     scale = _checked_scale(scale)
-    own = [setting.place for setting in FAMILY[head].settings.values() if setting.place is not None]
-    margin = None if not own else m if len(own) > 1 else m[own[0]]
+    several, place = len(FAMILY[head].margins) > 1, _asked(head)
+    margin = None if place is None else m if several else m[place]
     held, most = largest_margin(C, d, head, margin)
-    asked = m[own[-1]] if own else 0.0
+    asked = 0.0 if place is None else m[place]
     feasible = True if asked <= held + TIE else False if asked > most + TIE else None
 
     known = arrangement(C, d)
     best_scale, loss = (math.inf, 0.0) if head == "softmax" else _best(known or _simplex(C), scale, m2, m3)
     if known is None:
         if scale == "norm":
-            best_scale = math.inf if feasible and (asked < held or not own) else None
+            best_scale = math.inf if feasible and (asked < held or place is None) else None
         if feasible is False:
             # Some class has cos θ_j above ψ(θ_y), whatever the scale.
             loss = max(loss, math.log(2))
