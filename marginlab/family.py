@@ -82,6 +82,11 @@ class Member:
         return [setting for setting in self.settings.values() if setting.place is not None]
 
     @property
+    def places(self) -> list[int]:
+        """The places that they fill, in their order."""
+        return [setting.place for setting in self.settings.values() if setting.place is not None]
+
+    @property
     def defaults(self) -> dict[str, float]:
         """Each setting's default, by name."""
         return {name: setting.default for name, setting in self.settings.items()}

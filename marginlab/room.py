@@ -65,7 +65,7 @@ def _margins(head, margin):
 
 def _asked(head):
     """The place of the margin that "the largest" is said of, the last that the head has; or None."""
-    return max((setting.place for setting in FAMILY[head].margins), default=None)
+    return max(FAMILY[head].places, default=None)
 
 
 def _gap(angle):
@@ -169,7 +169,7 @@ def largest_margin(
     num_classes: int,
     dim: int = 2,
     head: str = "cosface",
-    margin: float | tuple[float, float, float] | None = None,
+    margin: float | tuple[float, ...] | None = None,
 ) -> tuple[float, float]:
     r"""The largest feasible margin of a head: a lower and an upper bound, equal where it is known.
 
@@ -371,7 +371,7 @@ class Budget:
     num_classes: int
     dim: int
     head: str
-    margin: float | tuple[float, float, float] | None
+    margin: float | tuple[float, ...] | None
     scale: float | str
     feasible: bool | None
     largest_margin: float
@@ -462,7 +462,7 @@ def budget(
     num_classes: int = 10,
     dim: int = 2,
     head: str = "cosface",
-    margin: float | tuple[float, float, float] | None = None,
+    margin: float | tuple[float, ...] | None = None,
     scale: float | str = 30.0,
 ) -> Budget:
     r"""What margin and scale C classes in d dimensions can hold.
@@ -489,8 +489,8 @@ def budget(
     C, d = whole("num_classes", num_classes, 2), whole("dim", dim, 2)
     _, m2, m3 = m = _margins(head, margin)
     scale = _checked_scale(scale)
-    several, place = len(FAMILY[head].margins) > 1, _asked(head)
-    margin = None if place is None else m if several else m[place]
+    own, place = tuple(m[i] for i in FAMILY[head].places), _asked(head)
+    margin = own if len(own) > 1 else own[0] if own else None
     held, most = largest_margin(C, d, head, margin)
     asked = 0.0 if place is None else m[place]
     feasible = True if asked <= held + TIE else False if asked > most + TIE else None
