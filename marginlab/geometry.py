@@ -124,7 +124,7 @@ def ucos(phi: Tensor) -> Tensor:
     Naive form: cos φ, which turns back up past π, so that a worse angle is
     rewarded. Cure: turn every second half wave over and hang it below the one
     before. The result falls strictly, and is continuous with a continuous
-    first derivative, for all φ ≥ 0; it is flat at every φ = kπ.
+    first derivative, for every φ; it is flat at every φ = kπ.
 
     SphereFace (Liu et al., 2017), the ψ of section 3.2, for whole multiples;
     here for any φ, so that m·θ and θ + m are the same case.
