@@ -4,8 +4,27 @@ from marginlab import heads, load_mnist, MarginClassifier, Trainer, explore, bud
 """
 
 import importlib
+from typing import TYPE_CHECKING, Any
 
 from marginlab.room import budget
+
+if TYPE_CHECKING:  # what editors and type checkers see of `__getattr__`
+    from marginlab import heads
+    from marginlab.classifier import MarginClassifier
+    from marginlab.data import load_mnist
+    from marginlab.explorer import compare, explore
+    from marginlab.training import Trainer
+
+__all__ = [
+    "MarginClassifier",
+    "Trainer",
+    "__version__",
+    "budget",
+    "compare",
+    "explore",
+    "heads",
+    "load_mnist",
+]
 
 __version__ = "0.1.0"
 
@@ -16,10 +35,9 @@ _HOMES = {
     "explore": "explorer",
     "compare": "explorer",
 }
-__all__ = ["__version__", "budget", "heads", *_HOMES]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     """Import on first use, so that plots and arithmetic need not wait for TensorFlow."""
     if name in _HOMES:
         value = getattr(importlib.import_module(f"marginlab.{_HOMES[name]}"), name)
@@ -31,5 +49,5 @@ def __getattr__(name):
     return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})

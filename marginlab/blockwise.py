@@ -12,6 +12,7 @@ and forgotten. That is one matrix product more than plain, four for three, and
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -19,11 +20,14 @@ import numpy as np
 from keras import ops
 
 from marginlab import _checks, geometry, heads
+from marginlab.geometry import Tensor
 
 __all__ = ["BlockwiseCrossentropy", "cross_entropy"]
 
 
-def cross_entropy(head, embeddings, labels, *, label_smoothing=0.0, block_size=2048):
+def cross_entropy(
+    head: Any, embeddings: Tensor, labels: Tensor, *, label_smoothing: float = 0.0, block_size: int = 2048
+) -> Tensor:
     """Cross-entropy of each example with the head's margin, ``(B, d), (B,) -> (B,)``.
 
     Equal, with its gradients, to that of ``head(embeddings, labels)``, which is
@@ -74,12 +78,12 @@ class BlockwiseCrossentropy(keras.losses.Loss):
 
     def __init__(
         self,
-        label_smoothing=0.0,
-        block_size=2048,
-        ignore_class=None,
-        name="blockwise_crossentropy",
-        **kwargs,
-    ):
+        label_smoothing: float = 0.0,
+        block_size: int = 2048,
+        ignore_class: int | None = None,
+        name: str = "blockwise_crossentropy",
+        **kwargs: Any,
+    ) -> None:
         _check(label_smoothing, block_size)
         super().__init__(name=name, **kwargs)
         self.label_smoothing, self.block_size = label_smoothing, block_size
@@ -98,12 +102,12 @@ class BlockwiseCrossentropy(keras.losses.Loss):
             y_true = ops.where(ops.equal(y_true, self.ignore_class), 0, y_true)
         return super().__call__(y_true, y_pred, sample_weight)
 
-    def examples(self, head, embeddings, labels):
+    def examples(self, head: Any, embeddings: Tensor, labels: Tensor) -> Tensor:
         """The loss of each example ``(B,)``."""
         settings = {"label_smoothing": self.label_smoothing, "block_size": self.block_size}
         return cross_entropy(head, embeddings, labels, **settings)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """y_pred: logits ``(B, C)``, in evaluation; or the `examples`, in training."""
         if len(y_pred.shape) == 1:
             return y_pred
@@ -113,7 +117,7 @@ class BlockwiseCrossentropy(keras.losses.Loss):
         even = ops.logsumexp(y_pred, axis=-1) - ops.mean(y_pred, axis=-1)
         return (1 - self.label_smoothing) * plain + self.label_smoothing * even
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         settings = {"label_smoothing": self.label_smoothing, "block_size": self.block_size}
         return super().get_config() | settings | {"ignore_class": self.ignore_class}
 
@@ -186,7 +190,7 @@ def _no_gradient(labels):
     return np.zeros(labels.shape, jax.dtypes.float0)
 
 
-def _compiled(fn):
+def _compiled(fn: Callable) -> Callable:
     """fn as one program: TensorFlow copies a whole tensor to change a part of it, except under XLA."""
     backend = keras.backend.backend()
     if backend == "jax":

@@ -1,10 +1,12 @@
 """Stock Keras callbacks: hazards that come, margins that grow, and people who were not trained on."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from marginlab import _checks, reference, verification
 
@@ -38,13 +40,15 @@ class MarginWatch(keras.callbacks.Callback):
     Use it with a `MarginClassifier`: ``model.fit(..., callbacks=[MarginWatch(x, y)])``.
     """
 
-    def __init__(self, x, y, verbose=1, sample_weight=None):
+    def __init__(
+        self, x: Any, y: ArrayLike, verbose: bool | int = 1, sample_weight: ArrayLike | None = None
+    ) -> None:
         super().__init__()
         self.x, self.y, self.verbose = x, _checks.flat(np.asarray(y)), verbose
         self.sample_weight = sample_weight
         self.history, self.first_nan = [], None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.history, self.first_nan, self._epoch = [], None, 0
         classes = self.model.head.num_classes
         x, y = self._counting()
@@ -65,16 +69,16 @@ class MarginWatch(keras.callbacks.Callback):
             counts &= _checks.flat(np.asarray(self.sample_weight)) != 0
         return keras.tree.map_structure(lambda v: np.asarray(v)[counts], self.x), self.y[counts]
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if self.first_nan is None and not math.isfinite((logs or {}).get("loss", 0.0)):
             self._found(
                 f"Epoch {self._epoch + 1}, batch {batch + 1}: the loss is not finite. {self._cause()}"
             )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self.first_nan:
             return
         report = self.look()
@@ -89,7 +93,7 @@ class MarginWatch(keras.callbacks.Callback):
         self.first_nan = words
         self._say(words)
 
-    def look(self):
+    def look(self) -> dict[str, Any]:
         """The batch under the present weights, as one of the dicts of `history`."""
         head, (inputs, labels) = self.model.head, self._counting()
         x = np.asarray(self.model.embed(inputs), "float64")
@@ -104,7 +108,7 @@ class MarginWatch(keras.callbacks.Callback):
         }
         if (margins := head.margins()) is not None:
             m1, m2, m3 = (float(ops.convert_to_numpy(m)) for m in margins)
-            scale = getattr(head, "scale", "norm")
+            scale: Any = getattr(head, "scale", "norm")
             scale = norms if scale == "norm" else scale
             slopes = scale * np.abs(reference.psi_slope(theta, m1, m2, m3))
             sines = np.sin(theta)
@@ -158,7 +162,9 @@ class MarginSchedule(keras.callbacks.Callback):
             begins, for a setting that the head does not have, or that refuses a value.
     """
 
-    def __init__(self, *, epochs=None, steps=None, **settings):
+    def __init__(
+        self, *, epochs: int | None = None, steps: int | None = None, **settings: tuple[float, float]
+    ) -> None:
         super().__init__()
         if (epochs is None) == (steps is None):
             raise TypeError(f"give epochs or steps, got epochs={epochs!r} and steps={steps!r}")
@@ -171,7 +177,7 @@ class MarginSchedule(keras.callbacks.Callback):
                 raise TypeError(f"{name} must be a pair (from, to), got {pair!r}")
         self.settings = settings
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         head = getattr(self.model, "head", None)
         if head is None:
             raise TypeError(f"MarginSchedule needs a model with a head, got {type(self.model).__name__}")
@@ -183,11 +189,11 @@ class MarginSchedule(keras.callbacks.Callback):
             for value in pair:  # both are refused now, and not in the last epoch
                 setattr(head, name, value)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self.by_epochs:
             self._set(epoch / self.length)
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if not self.by_epochs:
             self._set(int(ops.convert_to_numpy(self.model.optimizer.iterations)) / self.length)
 
@@ -218,7 +224,7 @@ class Verify(keras.callbacks.Callback):
         TypeError, ValueError: for far out of range, or labels from which no pairs of both kinds can be drawn.
     """
 
-    def __init__(self, x, y, far=0.01, count=100_000, seed=0):
+    def __init__(self, x: Any, y: ArrayLike, far: float = 0.01, count: int = 100000, seed: int = 0) -> None:
         super().__init__()
         self.x, self.y = x, np.asarray(y)
         for part in keras.tree.flatten(x):
@@ -227,7 +233,7 @@ class Verify(keras.callbacks.Callback):
         self.far = _checks.number("far", far, 1e-12, 1 - 1e-12, "a rate in (0, 1)")
         self.first, self.second, self.same = verification.pairs(self.y, count, seed)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         x = reference.unit(self.model.embed(self.x))
         similarity = np.sum(x[self.first] * x[self.second], axis=-1)
         if np.isnan(similarity).any():

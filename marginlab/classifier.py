@@ -5,6 +5,7 @@ import math
 import sys
 import types
 import warnings
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -54,7 +55,7 @@ class MarginClassifier(keras.Model):
             training, whose own loss would have no margin.
     """
 
-    def __init__(self, encoder, head, **kwargs):
+    def __init__(self, encoder: keras.layers.Layer, head: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.encoder = encoder
         self.head = head
@@ -72,7 +73,7 @@ class MarginClassifier(keras.Model):
             self._known.trained = self._known.inputs
         return super().__call__(inputs, *args, **kwargs)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Make the weights of encoder and head, for inputs of this shape, or structure of shapes."""
         known = keras.tree.flatten(self._known.inputs or getattr(self.encoder, "inputs", None) or [])
         types_of = iter([keras.backend.standardize_dtype(i.dtype) for i in known])
@@ -82,7 +83,7 @@ class MarginClassifier(keras.Model):
         with keras.name_scope(self.name, caller=self):  # the weights' paths, whoever builds
             self.head(self.encoder(inputs))
 
-    def call(self, inputs, training=False, embeddings=None):
+    def call(self, inputs: Any, training: bool = False, embeddings: bool | None = None) -> Any:
         outer = self._outer() if training and embeddings is None else None
         if outer is not None:
             raise RuntimeError(
@@ -108,7 +109,14 @@ class MarginClassifier(keras.Model):
                 outer = caller
         return outer
 
-    def compile(self, optimizer="adam", loss=None, loss_weights=None, metrics=None, **kwargs):
+    def compile(
+        self,
+        optimizer: Any = "adam",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        **kwargs: Any,
+    ) -> None:
         """As `keras.Model.compile`; the loss is cross-entropy from logits unless given.
 
         For very many classes give `marginlab.blockwise.BlockwiseCrossentropy`.
@@ -132,13 +140,21 @@ class MarginClassifier(keras.Model):
         self._known.embedder = None  # as `predict` it may be compiled anew after a change of the encoder
         super().compile(optimizer, loss, loss_weights, metrics, **kwargs)
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         # Keras does not call an overridden `compile` by itself when it loads a model.
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.built:
             self.optimizer.build(self.trainable_variables)
 
-    def fit(self, x=None, y=None, *args, validation_data=None, validation_split=0.0, **kwargs):
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *args: Any,
+        validation_data: Any = None,
+        validation_split: float = 0.0,
+        **kwargs: Any,
+    ) -> Any:
         """As `keras.Model.fit`; it warns before training of a validation whose loss would be NaN."""
         if validation_split and y is not None:
             # The last rows, as Keras takes them.
@@ -174,7 +190,14 @@ class MarginClassifier(keras.Model):
                 stacklevel=3,
             )
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
         logits, embeddings = _parts(y_pred)
         if training and embeddings is None:
             raise ValueError(_NO_EMBEDDINGS)
@@ -203,10 +226,10 @@ class MarginClassifier(keras.Model):
         masks = [_checks.flat(mask) for mask in masks]
         return None if not masks else masks[0] if len(masks) == 1 else ops.logical_or(*masks)
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         return super().compute_metrics(x, y, _parts(y_pred)[0], sample_weight)
 
-    def embed(self, x, batch_size=None, **kwargs):
+    def embed(self, x: Any, batch_size: int | None = None, **kwargs: Any) -> np.ndarray:
         """Embeddings ``(N, d)`` of whatever `predict` takes, as a NumPy array.
 
         Args:
@@ -229,22 +252,29 @@ class MarginClassifier(keras.Model):
         return self._known.embedder.predict(x, batch_size=batch_size, **{"verbose": 0} | kwargs)
 
     @property
-    def class_directions(self):
+    def class_directions(self) -> np.ndarray:
         """The head's class directions as unit vectors ``(C, d)``, a NumPy array."""
         return ops.convert_to_numpy(geometry.unit(self.head.class_directions))
 
-    def summary(self, *args, expand_nested=True, **kwargs):
+    def summary(self, *args: Any, expand_nested: bool = True, **kwargs: Any) -> None:
         """As `keras.Model.summary`, with the encoder's layers: what divides the pixels is one of them."""
         super().summary(*args, expand_nested=expand_nested, **kwargs)
 
-    def export(self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs):
+    def export(
+        self,
+        filepath: Any,
+        format: str = "tf_saved_model",
+        verbose: Any = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> Any:
         """As `keras.Model.export`, for inputs of the type and shape that the model was trained with."""
         described = self._known.trained or self._known.inputs
         if input_signature is None and described is not None:
             input_signature = [described]
         return super().export(filepath, format, verbose, input_signature, **kwargs)
 
-    def set_state_tree(self, state_tree):
+    def set_state_tree(self, state_tree: dict[str, Any]) -> None:
         """As Keras has it, for `load_weights` of an Orbax checkpoint and what else restores a state.
 
         Raises:
@@ -266,22 +296,22 @@ class MarginClassifier(keras.Model):
             self.head.check_settings(given)
         super().set_state_tree(state_tree)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         parts = {"encoder": self.encoder, "head": self.head}
         parts = {name: keras.saving.serialize_keras_object(part) for name, part in parts.items()}
         return super().get_config() | parts
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         parts = {k: keras.saving.deserialize_keras_object(config[k]) for k in ("encoder", "head")}
         return cls(**config | parts)
 
-    def get_build_config(self):
+    def get_build_config(self) -> dict[str, Any] | None:
         described = self._known.trained or self._known.inputs
         # None where it is not built: a file must not say that it is.
         return None if described is None else {"inputs": keras.saving.serialize_keras_object(described)}
 
-    def build_from_config(self, config):
+    def build_from_config(self, config: dict[str, Any]) -> None:
         described = keras.saving.deserialize_keras_object(config["inputs"])
         self._known.inputs = self._known.trained = described
         self.build(keras.tree.map_structure(lambda spec: spec.shape, described))

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+__all__ = ["MNIST", "SHA256", "load_mnist", "shown_images"]
+
 MNIST = Path(__file__).parent / "mnist" / "mnist.npz"
 SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
 
 
-def load_mnist():
+def load_mnist() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """The whole of MNIST, as `keras.datasets.mnist.load_data()` returns it.
 
     Returns:
@@ -26,7 +28,10 @@ def load_mnist():
     Source: LeCun, Bottou, Bengio and Haffner, 1998. Licence: CC BY-SA 3.0.
     """
     arrays = _read(MNIST)
-    return tuple(tuple(arrays[f"{kind}_{part}"].copy() for kind in "xy") for part in ("train", "test"))
+    x_train, y_train, x_test, y_test = (
+        arrays[name].copy() for name in ("x_train", "y_train", "x_test", "y_test")
+    )
+    return (x_train, y_train), (x_test, y_test)
 
 
 @functools.cache
@@ -46,6 +51,6 @@ def _read(path):
         return dict(archive)
 
 
-def shown_images(count, of=10_000):
+def shown_images(count: int, of: int = 10_000) -> np.ndarray:
     """Which test images are shown where not all can be: ``(count,)`` indices, always the same ones."""
     return np.sort(np.random.default_rng(0).choice(of, count, replace=False))

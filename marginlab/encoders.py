@@ -5,13 +5,17 @@ Both take images ``(B, 28, 28)`` as pixels from 0 to 255, of any type, to embedd
 ReLU there would shut the embeddings into one quadrant (see the hazard of that name).
 """
 
+from collections.abc import Iterable
+
 import keras
 from keras import layers
+
+__all__ = ["SIDE", "convnet", "fast"]
 
 SIDE = 28
 
 
-def convnet(dim=2):
+def convnet(dim: int = 2) -> keras.Sequential:
     """The original demo's network, layer for layer, behind its division by 255.
 
     Its convolutions have no activation. That is how the demo has it, and it is
@@ -33,7 +37,7 @@ def convnet(dim=2):
     )
 
 
-def fast(dim=2, hidden=(96, 48)):
+def fast(dim: int = 2, hidden: Iterable[int] = (96, 48)) -> keras.Sequential:
     """A small network for sliders: the image averaged to 14×14, then ReLU layers.
 
     It trains in about a second on two cores, and is small enough to be trained

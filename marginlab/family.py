@@ -6,6 +6,7 @@ the reference, the trainer and the explorers all read this table.
 
 import dataclasses
 import math
+from typing import Any
 
 __all__ = ["FAMILY", "HUGE", "NO_MARGIN", "TINY", "Member", "Setting", "margin", "numeric", "places"]
 
@@ -81,6 +82,11 @@ class Member:
         return [setting for setting in self.settings.values() if setting.place is not None]
 
     @property
+    def places(self) -> list[int]:
+        """The places that they fill, in their order."""
+        return [setting.place for setting in self.settings.values() if setting.place is not None]
+
+    @property
     def defaults(self) -> dict[str, float]:
         """Each setting's default, by name."""
         return {name: setting.default for name, setting in self.settings.items()}
@@ -120,12 +126,13 @@ def numeric() -> list[str]:
 def places(head: str, settings: dict) -> tuple[float, float, float]:
     """(m₁, m₂, m₃) of a head by name, from its settings by name; what is not given is no margin."""
     m = list(NO_MARGIN)
-    for setting in FAMILY[head].margins:
-        m[setting.place] = settings.get(setting.name, m[setting.place])
+    for setting in FAMILY[head].settings.values():
+        if setting.place is not None:
+            m[setting.place] = settings.get(setting.name, m[setting.place])
     return m[0], m[1], m[2]
 
 
-def margin(head: str, settings: dict) -> float | tuple[float, ...] | None:
+def margin(head: str, settings: dict) -> Any:
     """The margin as one argument, from settings by name: None, a number, or a tuple of all that there are."""
     margins = tuple(settings[setting.name] for setting in FAMILY[head].margins)
     return margins if len(margins) > 1 else margins[0] if margins else None

@@ -7,8 +7,13 @@ it runs, and is differentiated, on every Keras backend.
 """
 
 import math
+from typing import Any
 
 from keras import ops
+
+__all__ = ["Tensor", "angle", "cosine", "cosine_table", "norm", "sine", "ucos", "unit", "unit_angle"]
+
+Tensor = Any  # of whichever backend Keras runs on, or an array of NumPy's
 
 
 def _scaled(x):
@@ -38,7 +43,7 @@ def _root(scaled, nonzero):
     return ops.sqrt(ops.where(nonzero, squares, 1.0))
 
 
-def norm(x):
+def norm(x: Tensor) -> Tensor:
     """Length of each vector, ``(..., d) -> (...)``; its gradient at zero is 0.
 
     No overflow and no underflow: vectors of length 1e30 and 1e-30 are measured
@@ -48,7 +53,7 @@ def norm(x):
     return ops.squeeze(size * ops.where(nonzero, _root(scaled, nonzero), 0.0), axis=-1)
 
 
-def unit(x):
+def unit(x: Tensor) -> Tensor:
     """Direction of each vector, ``(..., d) -> (..., d)``: x̂ = x/‖x‖.
 
     The zero vector has no direction. It stays zero, with zero gradient, so its
@@ -58,12 +63,12 @@ def unit(x):
     return scaled / _root(scaled, nonzero)
 
 
-def cosine(x, w):
+def cosine(x: Tensor, w: Tensor) -> Tensor:
     """Cosine of the angle between x and w, ``(..., d), (..., d) -> (...)``."""
     return _cosine(unit(x), unit(w))
 
 
-def cosine_table(x, w):
+def cosine_table(x: Tensor, w: Tensor) -> Tensor:
     """Cosine of every x with every w, ``(B, d), (C, d) -> (B, C)``, by one matrix product.
 
     The products are divided by ‖w‖, and not w itself: where classes are many,
@@ -77,7 +82,7 @@ def cosine_table(x, w):
     return ops.matmul(unit(x), ops.transpose(w)) / size / root
 
 
-def sine(x, w):
+def sine(x: Tensor, w: Tensor) -> Tensor:
     r"""Sine of the angle between x and w, ``(..., d), (..., d) -> (...)``, ≥ 0.
 
     It is the length of the rejection, the part of x̂ that ŵ does not explain:
@@ -92,7 +97,7 @@ def sine(x, w):
     return _sine(x, w, _cosine(x, w))
 
 
-def angle(x, w):
+def angle(x: Tensor, w: Tensor) -> Tensor:
     r"""Angle between x and w in [0, π], ``(..., d), (..., d) -> (...)``.
 
     θ = atan2(s, c), with the sine s measured by the rejection.
@@ -105,7 +110,7 @@ def angle(x, w):
     return unit_angle(x, w)
 
 
-def unit_angle(x, w):
+def unit_angle(x: Tensor, w: Tensor) -> Tensor:
     """`angle` of vectors that are unit vectors (or zero) already."""
     c = _cosine(x, w)
     s = _sine(x, w, c)
@@ -113,13 +118,13 @@ def unit_angle(x, w):
     return ops.arctan2(ops.where((s == 0.0) & (c == 0.0), 1.0, s), c)
 
 
-def ucos(phi):
+def ucos(phi: Tensor) -> Tensor:
     r"""Cosine unrolled, ``(...) -> (...)``: (-1)^k cos φ - 2k, with k = ⌊φ/π⌋.
 
     Naive form: cos φ, which turns back up past π, so that a worse angle is
     rewarded. Cure: turn every second half wave over and hang it below the one
     before. The result falls strictly, and is continuous with a continuous
-    first derivative, for all φ ≥ 0; it is flat at every φ = kπ.
+    first derivative, for every φ; it is flat at every φ = kπ.
 
     SphereFace (Liu et al., 2017), the ψ of section 3.2, for whole multiples;
     here for any φ, so that m·θ and θ + m are the same case.

@@ -24,6 +24,7 @@ plots and inference; called with labels it puts the margin in, for training.
 
 import abc
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -31,6 +32,7 @@ from keras import ops
 
 from marginlab import _checks, geometry
 from marginlab.family import FAMILY
+from marginlab.geometry import Tensor
 
 __all__ = ["ArcFace", "CombinedMargin", "CosFace", "CosineHead", "NormFace", "Softmax", "SphereFace"]
 
@@ -112,7 +114,9 @@ _SETTINGS = {name: member.settings for name, member in FAMILY.items()}
 class _Head(keras.layers.Layer, abc.ABC):
     """What all heads share: class directions, precision, and checks of the input."""
 
-    def __init__(self, num_classes, *, initializer="random_normal", dtype=None, **kwargs):
+    def __init__(
+        self, num_classes: int, *, initializer: Any = "random_normal", dtype: Any = None, **kwargs: Any
+    ) -> None:
         # A half-precision policy would round embeddings and class directions, and
         # a cosine in half cannot tell angles below 1.8° (float16) or 5° (bfloat16)
         # from 0. So a head always computes in float32, or in float64 if asked.
@@ -138,11 +142,11 @@ class _Head(keras.layers.Layer, abc.ABC):
             )
 
     @property
-    def variables(self):
+    def variables(self) -> list:
         """All state: the weights, and the settings that compiled code reads."""
         return [*super().variables, *(v for v in self.settings.values() if not isinstance(v, str))]
 
-    def check_settings(self, values):
+    def check_settings(self, values: dict[str, Any]) -> None:
         """Raise ValueError if one of these values ``{path of a variable: value}`` is out of its range."""
         for name, variable in self.settings.items():
             value = None if isinstance(variable, str) else values.get(variable.path)
@@ -150,11 +154,11 @@ class _Head(keras.layers.Layer, abc.ABC):
                 value = ops.convert_to_numpy(value)
                 getattr(type(self), name).check(float(value), value.dtype)
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         super().save_own_variables(store)
         store["head"] = np.frombuffer(type(self).__name__.encode(), "uint8")
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         """Class directions (and biases) of a head of the same class; settings stay as they are.
 
         Raises:
@@ -187,7 +191,7 @@ class _Head(keras.layers.Layer, abc.ABC):
             )
         return ""
 
-    def build(self, embeddings_shape):
+    def build(self, embeddings_shape: Any) -> None:
         if len(embeddings_shape) != 2 or not embeddings_shape[-1]:
             raise ValueError(
                 f"embeddings must have shape (batch, dim) with dim known, got {tuple(embeddings_shape)}"
@@ -213,10 +217,12 @@ class _Head(keras.layers.Layer, abc.ABC):
             labels = np.asarray(labels)
         return super().__call__(embeddings, labels, **kwargs)
 
-    def call(self, embeddings, labels=None):
+    def call(self, embeddings: Tensor, labels: Tensor | None = None) -> Tensor:
         return self._logits(*self.checked_inputs(embeddings, labels))
 
-    def checked_inputs(self, embeddings, labels=None):
+    def checked_inputs(
+        self, embeddings: Tensor, labels: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Embeddings (B, d) in the head's type, NaN where the label was not valid, and valid labels (B,)."""
         embeddings = lift(ops.convert_to_tensor(embeddings), self.compute_dtype)
         dim = self.class_directions.shape[-1]
@@ -232,18 +238,18 @@ class _Head(keras.layers.Layer, abc.ABC):
         """Logits (B, C) of embeddings (B, d); labels (B,) are valid, or None for no margin."""
 
     @abc.abstractmethod
-    def target(self, embeddings, labels):
+    def target(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """The logit (B,) of the true class, with the margin; embeddings (B, d), labels (B,) valid."""
 
     @abc.abstractmethod
-    def linear(self, embeddings):
+    def linear(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
         """q (B, d) and b (C,): logit_j = q·ŵ_j, or in `Softmax` q·w_j + b_j, without a margin."""
 
     @abc.abstractmethod
-    def margins(self):
+    def margins(self) -> tuple[Any, Any, Any] | None:
         """(m₁, m₂, m₃) of ψ(θ) = ucos(m₁·θ + m₂) - m₃, numbers or scalar tensors; None if they are not."""
 
-    def rows(self, start, size):
+    def rows(self, start: Any, size: int) -> Tensor:
         """The directions of `size` classes from `start` on, ``(size, d)`` or ``(size, K, d)``.
 
         `marginlab.blockwise` asks for a block at a time, and of K rows takes the nearest. `start` may be
@@ -252,7 +258,9 @@ class _Head(keras.layers.Layer, abc.ABC):
         """
         return block(self.class_directions, start, size)
 
-    def checked(self, labels, batch=None, spared=None):
+    def checked(
+        self, labels: Tensor, batch: int | None = None, spared: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Labels (B,) or (B, 1) as integers (B,) in [0, C), and a mask (B,) of those that were valid.
 
         Where spared (B,) is true the label may be any integer, and counts as valid.
@@ -287,23 +295,26 @@ class _Head(keras.layers.Layer, abc.ABC):
         valid = (labels >= 0) & (labels < self.num_classes)
         return ops.where(valid, labels, 0), valid
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         settings = {name: getattr(self, name) for name in self.settings}
         initializer = keras.initializers.serialize(self.initializer)
         return super().get_config() | {"num_classes": self.num_classes, "initializer": initializer} | settings
 
     def __repr__(self):
-        settings = "".join(f", {name}={getattr(self, name)!r}" for name in sorted(self.settings))
+        try:
+            settings = "".join(f", {name}={getattr(self, name)!r}" for name in sorted(self.settings))
+        except (NotImplementedError, RuntimeError):  # in compiled code, where they have no values yet
+            settings = ", …"
         return f"{type(self).__name__}(num_classes={self.num_classes}{settings})"
 
 
-def block(table, start, size):
+def block(table: Tensor, start: Any, size: int) -> Tensor:
     """``size`` rows of a table from `start` on, ``(N, ...) -> (size, ...)``."""
     rest = tuple(table.shape[1:])
     return ops.slice(ops.convert_to_tensor(table), (start, *[0] * len(rest)), (size, *rest))
 
 
-def lift(embeddings, dtype):
+def lift(embeddings: Tensor, dtype: Any) -> Tensor:
     """Embeddings in dtype. The gradient going back into float16 stays finite.
 
     Naive form: cast(x, "float32"), whose gradient is cast(g, "float16"). With
@@ -358,32 +369,32 @@ class Softmax(_Head):
 
     bias_initializer = keras.initializers.Zeros()
 
-    def __init__(self, num_classes, *, use_bias=True, **kwargs):
+    def __init__(self, num_classes: int, *, use_bias: bool = True, **kwargs: Any) -> None:
         super().__init__(num_classes, **kwargs)
         self.use_bias = bool(use_bias)
 
-    def build(self, embeddings_shape):
+    def build(self, embeddings_shape: Any) -> None:
         super().build(embeddings_shape)
         if self.use_bias:
             self.bias = self.add_weight(
                 shape=(self.num_classes,), initializer=self.bias_initializer, autocast=False, name="bias"
             )
 
-    def margins(self):
+    def margins(self) -> tuple[Any, Any, Any]:
         return 1.0, 0.0, 0.0
 
     def _logits(self, embeddings, labels):
         logits = ops.matmul(embeddings, ops.transpose(self.class_directions))
         return logits + self.bias if self.use_bias else logits
 
-    def target(self, embeddings, labels):
+    def target(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         logits = ops.sum(embeddings * ops.take(self.class_directions, labels, axis=0), axis=-1)
         return logits + ops.take(self.bias, labels) if self.use_bias else logits
 
-    def linear(self, embeddings):
+    def linear(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
         return embeddings, (self.bias if self.use_bias else ops.zeros((self.num_classes,), embeddings.dtype))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"use_bias": self.use_bias}
 
 
@@ -397,24 +408,26 @@ class CosineHead(_Head):
 
     scale = _Setting(_SETTINGS["normface"]["scale"], word="norm")
 
-    def __init__(self, num_classes, *, scale=_SETTINGS["normface"]["scale"].default, **kwargs):
+    def __init__(
+        self, num_classes: int, *, scale: float | str = _SETTINGS["normface"]["scale"].default, **kwargs: Any
+    ) -> None:
         if type(self).margins is CosineHead.margins and type(self).psi is CosineHead.psi:
             raise TypeError(f"{type(self).__name__} has no margin: a subclass says it in margins, or in psi")
         super().__init__(num_classes, **kwargs)
         self.scale = scale
 
-    def margins(self):
+    def margins(self) -> Any:
         return None
 
-    def cosines(self, x):
+    def cosines(self, x: Tensor) -> Tensor:
         """Cosine of each embedding with each class, ``(B, d) -> (B, C)``: of its K rows, the largest."""
         return geometry.cosine_table(x, self.class_directions)
 
-    def own_angle(self, x, labels):
+    def own_angle(self, x: Tensor, labels: Tensor) -> Tensor:
         """Angle to the own class in radians, ``(B, d), (B,) -> (B,)``: to that of its K rows that won."""
         return geometry.angle(x, ops.take(self.class_directions, labels, axis=0))
 
-    def psi(self, theta, x, labels):
+    def psi(self, theta: Tensor, x: Tensor, labels: Tensor) -> Tensor:
         """ψ(θ) at the own class, in place of its cosine, ``(B,), (B, d), (B,) -> (B,)``; in training only."""
         m1, m2, m3 = self.margins()
         return geometry.ucos(m1 * theta + m2) - m3
@@ -426,10 +439,10 @@ class CosineHead(_Head):
             logits = ops.scatter_update(logits, place, self._own(embeddings, labels))
         return self._scales(embeddings)[..., None] * logits
 
-    def target(self, embeddings, labels):
+    def target(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         return self._scales(embeddings) * self._own(embeddings, labels)
 
-    def linear(self, embeddings):
+    def linear(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
         q = self._scales(embeddings)[..., None] * geometry.unit(embeddings)
         return q, ops.zeros((self.num_classes,), q.dtype)
 
@@ -486,7 +499,7 @@ class NormFace(CosineHead):
     Wang et al., "NormFace: L2 Hypersphere Embedding for Face Verification", 2017.
     """
 
-    def margins(self):
+    def margins(self) -> tuple[Any, Any, Any]:
         return 1.0, 0.0, 0.0
 
 
@@ -502,16 +515,16 @@ class SphereFace(CosineHead):
 
     def __init__(
         self,
-        num_classes,
+        num_classes: int,
         *,
-        margin=_SETTINGS["sphereface"]["margin"].default,
-        scale=_SETTINGS["sphereface"]["scale"].default,
-        **kwargs,
-    ):
+        margin: float = _SETTINGS["sphereface"]["margin"].default,
+        scale: float | str = _SETTINGS["sphereface"]["scale"].default,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(num_classes, scale=scale, **kwargs)
         self.margin = margin
 
-    def margins(self):
+    def margins(self) -> tuple[Any, Any, Any]:
         return self.settings["margin"], 0.0, 0.0
 
 
@@ -527,16 +540,16 @@ class CosFace(CosineHead):
 
     def __init__(
         self,
-        num_classes,
+        num_classes: int,
         *,
-        margin=_SETTINGS["cosface"]["margin"].default,
-        scale=_SETTINGS["cosface"]["scale"].default,
-        **kwargs,
-    ):
+        margin: float = _SETTINGS["cosface"]["margin"].default,
+        scale: float | str = _SETTINGS["cosface"]["scale"].default,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(num_classes, scale=scale, **kwargs)
         self.margin = margin
 
-    def margins(self):
+    def margins(self) -> tuple[Any, Any, Any]:
         return 1.0, 0.0, self.settings["margin"]
 
 
@@ -553,16 +566,16 @@ class ArcFace(CosineHead):
 
     def __init__(
         self,
-        num_classes,
+        num_classes: int,
         *,
-        margin=_SETTINGS["arcface"]["margin"].default,
-        scale=_SETTINGS["arcface"]["scale"].default,
-        **kwargs,
-    ):
+        margin: float = _SETTINGS["arcface"]["margin"].default,
+        scale: float | str = _SETTINGS["arcface"]["scale"].default,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(num_classes, scale=scale, **kwargs)
         self.margin = margin
 
-    def margins(self):
+    def margins(self) -> tuple[Any, Any, Any]:
         return 1.0, self.settings["margin"], 0.0
 
 
@@ -581,18 +594,18 @@ class CombinedMargin(CosineHead):
 
     def __init__(
         self,
-        num_classes,
+        num_classes: int,
         *,
-        m1=_SETTINGS["combined"]["m1"].default,
-        m2=_SETTINGS["combined"]["m2"].default,
-        m3=_SETTINGS["combined"]["m3"].default,
-        scale=_SETTINGS["combined"]["scale"].default,
-        **kwargs,
-    ):
+        m1: float = _SETTINGS["combined"]["m1"].default,
+        m2: float = _SETTINGS["combined"]["m2"].default,
+        m3: float = _SETTINGS["combined"]["m3"].default,
+        scale: float | str = _SETTINGS["combined"]["scale"].default,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(num_classes, scale=scale, **kwargs)
         self.m1, self.m2, self.m3 = m1, m2, m3
 
-    def margins(self):
+    def margins(self) -> tuple[Any, Any, Any]:
         return self.settings["m1"], self.settings["m2"], self.settings["m3"]
 
 

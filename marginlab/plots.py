@@ -10,17 +10,23 @@ says what came and what is allowed.
 
 import contextlib
 import itertools
+from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, to_rgba_array
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Circle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, MultipleLocator, NullLocator
 from matplotlib.transforms import Bbox
+from numpy.typing import ArrayLike
 
 __all__ = [
     "PALETTE",
@@ -61,7 +67,7 @@ SQUARE, WIDE = (5.0, 5.0), (6.0, 4.5)  # inches
 
 # At PHONE px a figure W inches wide shows n points as n·PHONE/(72·W) px: 12 pt
 # is 11 px in SQUARE and 9 px in WIDE.
-STYLE = {
+STYLE: dict[Any, Any] = {
     "figure.figsize": SQUARE,
     "figure.dpi": 100,
     "figure.facecolor": "white",
@@ -94,7 +100,7 @@ STYLE = {
 
 
 @contextlib.contextmanager
-def styled():
+def styled() -> Iterator[None]:
     """A context, or decorator, in which figures are drawn in `STYLE`."""
     with matplotlib.rc_context(STYLE):
         yield
@@ -201,10 +207,11 @@ class _Names(Artist):
         self.set_in_layout(False)
         ax.add_artist(self)
 
-    def add(self, x, y, label, size=15):
+    def add(self, at, label, size=15.0):
         text = {"size": size, "weight": "bold", "ha": "center", "va": "center", "zorder": 5}
-        text = self.axes.text(x, y, str(label), color=_colour(label), path_effects=_halo(), **text)
-        self.labels.append((text, x, y))
+        axes: Any = self.axes
+        text = axes.text(*at, str(label), color=_colour(label), path_effects=_halo(), **text)
+        self.labels.append((text, *at))
 
     def get_window_extent(self, renderer=None):
         return Bbox.null()
@@ -222,8 +229,9 @@ class _Names(Artist):
                     break
             taken.append(box)
             text.set_position(to_px.inverted().transform(at + step))
-            if np.hypot(*step) > 0.75 * own.height:  # far enough to need a line to where it belongs
-                start = at + step * (1 - 0.5 * own.height / np.hypot(*step))
+            far = float(np.linalg.norm(step))
+            if far > 0.75 * own.height:  # far enough to need a line to where it belongs
+                start = at + step * (1 - 0.5 * own.height / far)
                 line = Line2D(*zip(at, start, strict=True), color=text.get_color(), lw=0.9)
                 line.set_figure(self.axes.figure)
                 line.draw(renderer)
@@ -258,7 +266,7 @@ def _rays(ax, directions, length, **line):
             ax.plot([0, x], [0, y], color=_colour(k), solid_capstyle="butt", **line)
 
 
-def _name_around(ax, angles, radius, size=15, step=0.14):
+def _name_around(ax, angles, radius, size=15.0, step=0.14):
     """Write label k at angles[k] (C,), radians, clear of its neighbour. Returns the radius that holds all.
 
     step is a label's height over the radius.
@@ -273,7 +281,8 @@ def _name_around(ax, angles, radius, size=15, step=0.14):
         level = level + 1 if i != start and gaps[i] < step else 0
         last = max(last, level)
         r = radius * (1 + step * level)
-        names.add(r * np.cos(angles[around[i]]), r * np.sin(angles[around[i]]), around[i], size)
+        turn = angles[around[i]]
+        names.add((r * np.cos(turn), r * np.sin(turn)), around[i], size)
     return radius * (1 + step * (last + 0.6))
 
 
@@ -283,7 +292,7 @@ def _square(ax, radius):
 
 
 def _circle(ax, radius=1.0, **line):
-    ax.add_patch(plt.Circle((0, 0), radius, fill=False, **({"ec": FAINT, "lw": 1.2, "zorder": 0} | line)))
+    ax.add_patch(Circle((0, 0), radius, fill=False, **({"ec": FAINT, "lw": 1.2, "zorder": 0} | line)))
 
 
 def _pi(value, _=None):
@@ -333,7 +342,7 @@ def _end(ax, name, colour, x, y):
     return name, colour, x[last], y[last] if len(drawn) else ax.get_ylim()[1]
 
 
-def mark_undrawable(ax, lines, row=0.11):
+def mark_undrawable(ax: Axes, lines: list, row: float = 0.11) -> None:
     """Mark at the edge what a line cannot show: NaN and ∞ above, on a log axis 0 below.
 
     lines: [(colour, x, y)], already drawn. Each line with such values gets a row
@@ -372,7 +381,7 @@ def mark_undrawable(ax, lines, row=0.11):
 
 
 @styled()
-def class_directions(directions, ax=None):
+def class_directions(directions: ArrayLike, ax: Axes | None = None) -> Axes:
     """Class directions as rays on the unit circle, each with its label.
 
     Args:
@@ -390,13 +399,13 @@ def class_directions(directions, ax=None):
     return ax
 
 
-def _cloud(ax, x, y, labels, size=1.0, alpha=0.4, **options):
-    """Points in the order given, so that no class is painted over by the next."""
-    n = max(len(x), 1)
+def _cloud(ax, points, labels, size=1.0, alpha=0.4, **options):
+    """Points ``(n, 2)`` in the order given, so that no class is painted over by the next."""
+    n = max(len(points), 1)
     colours = to_rgba_array(PALETTE)[labels % len(PALETTE)]
     size, alpha = size * np.clip(15000 / n, 5, 30), np.clip(25 / n**0.5, alpha, 0.85)
     # Thousands of vector points would make an SVG of megabytes.
-    ax.scatter(x, y, s=size, c=colours, alpha=alpha, linewidths=0, rasterized=True, **options)
+    ax.scatter(*points.T, s=size, c=colours, alpha=alpha, linewidths=0, rasterized=True, **options)
 
 
 def _extent(embeddings):
@@ -415,7 +424,9 @@ def _scatter_input(embeddings, labels, directions):
 
 
 @styled()
-def scatter(embeddings, labels, directions=None, ax=None):
+def scatter(
+    embeddings: ArrayLike, labels: ArrayLike, directions: ArrayLike | None = None, ax: Axes | None = None
+) -> Axes:
     """2-D embeddings by class, the origin in the middle, each class named at its median.
 
     Args:
@@ -432,10 +443,10 @@ def scatter(embeddings, labels, directions=None, ax=None):
     radius = 1.05 * _extent(embeddings)
     if directions is not None:
         _rays(ax, directions, 2 * radius, lw=1.3, alpha=0.75, zorder=1)
-    _cloud(ax, *embeddings.T, labels, zorder=2)
+    _cloud(ax, embeddings, labels, zorder=2)
     names = _Names(ax)
     for k in np.unique(labels):
-        names.add(*np.median(embeddings[labels == k], axis=0), k)
+        names.add(np.median(embeddings[labels == k], axis=0), k)
     _square(ax, radius)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(5))
@@ -446,7 +457,9 @@ def scatter(embeddings, labels, directions=None, ax=None):
 
 
 @styled()
-def scatter_on_circle(embeddings, labels, directions=None, ax=None):
+def scatter_on_circle(
+    embeddings: ArrayLike, labels: ArrayLike, directions: ArrayLike | None = None, ax: Axes | None = None
+) -> Axes:
     """The directions of 2-D embeddings: how often each occurs, and whose they are.
 
     Outside the unit circle rises each class's density over the angle (smoothed
@@ -480,13 +493,13 @@ def scatter_on_circle(embeddings, labels, directions=None, ax=None):
         seen = density[k] > 2e-3
         ax.fill(x[seen], y[seen], fc=_colour(k), alpha=0.3, lw=0, zorder=1)
         ax.plot(np.where(seen, x, np.nan), np.where(seen, y, np.nan), color=_colour(k), lw=1.5, zorder=2)
-    ax.add_patch(plt.Circle((0, 0), 1.02, fc="white", lw=0, zorder=2.5))
+    ax.add_patch(Circle((0, 0), 1.02, fc="white", lw=0, zorder=2.5))
 
     rings = np.linspace(0.96, 0.42, classes)
     for r in rings:
         _circle(ax, r, zorder=2.6, lw=0.5)
     _circle(ax, 1.02, zorder=2.6, ec=INK, lw=1)
-    _cloud(ax, *(unit * rings[labels, None]).T, labels, size=1.6, alpha=0.6, zorder=3)
+    _cloud(ax, unit * rings[labels, None], labels, size=1.6, alpha=0.6, zorder=3)
     if directions is not None:
         colours = [_colour(k) for k in range(len(directions))]
         ax.scatter(*1.02 * _unit(directions).T, s=55, c=colours, ec="white", lw=1.2, zorder=4)
@@ -500,7 +513,7 @@ def scatter_on_circle(embeddings, labels, directions=None, ax=None):
 
 
 @styled()
-def frame_strip(frames, columns=5, rows=1, share_limits=False):
+def frame_strip(frames: list, columns: int = 5, rows: int = 1, share_limits: bool = False) -> Figure:
     """Training in small multiples: columns × rows frames, evenly picked, first and last among them.
 
     Args:
@@ -532,7 +545,7 @@ def frame_strip(frames, columns=5, rows=1, share_limits=False):
     for ax, (frame, embeddings, labels, directions), extent in zip(axes.flat, panels, extents, strict=False):
         finite = _finite(embeddings)
         _rays(ax, directions, 1.1 * extent, lw=1.0, alpha=0.75, zorder=1)
-        _cloud(ax, *embeddings[finite].T, labels[finite], size=0.3, zorder=2)
+        _cloud(ax, embeddings[finite], labels[finite], size=0.3, zorder=2)
         # At the ends of the rays: early medians all lie in one heap.
         edge = _name_around(ax, _angles(_unit(directions)), 1.25 * extent, size, step=0.28)
         _square(ax, edge)
@@ -549,7 +562,7 @@ def frame_strip(frames, columns=5, rows=1, share_limits=False):
 
 
 @styled()
-def psi(theta, curves, ax=None):
+def psi(theta: ArrayLike, curves: dict[str, Any], ax: Axes | None = None) -> Axes:
     """ψ(θ), the target logit over the scale, for one or more heads.
 
     Args:
@@ -569,13 +582,15 @@ def psi(theta, curves, ax=None):
     _name_ends(ax, [_end(ax, name, _colour(i), theta, y) for i, (name, (y, *_)) in enumerate(curves.items())])
     if any(len(lines) == 2 for lines in curves.values()):
         words = zip(styles, ("unrolled", "naive"), strict=True)
-        handles = [plt.Line2D([], [], color=INK, ls=style, label=word) for style, word in words]
+        handles = [Line2D([], [], color=INK, ls=style, label=word) for style, word in words]
         ax.legend(handles=handles, loc="lower left")
     return ax
 
 
 @styled()
-def gradient_by_angle(theta, curves, log_y=False, ax=None):
+def gradient_by_angle(
+    theta: ArrayLike, curves: dict[str, Any], log_y: bool = False, ax: Axes | None = None
+) -> Axes:
     """The size of a gradient against the angle, both ends of the float range in view.
 
     Where a curve is NaN or infinite a cross at the upper edge says so; with
@@ -608,7 +623,7 @@ def gradient_by_angle(theta, curves, log_y=False, ax=None):
 
 
 @styled()
-def decision_boundary(theta1, boundaries, ax=None):
+def decision_boundary(theta1: ArrayLike, boundaries: dict[str, Any], ax: Axes | None = None) -> Axes:
     """Two classes in the plane of the angles to each: where training draws the line for class 1.
 
     Above a head's boundary an example of class 1 is on the right side even with
@@ -639,7 +654,14 @@ def decision_boundary(theta1, boundaries, ax=None):
 
 
 @styled()
-def loss_landscape(margins, scales, losses, chosen=None, largest_margin=None, ax=None):
+def loss_landscape(
+    margins: ArrayLike,
+    scales: ArrayLike,
+    losses: ArrayLike,
+    chosen: tuple[float, float] | None = None,
+    largest_margin: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Losses over margin and scale, in colour and contours, both logarithmic.
 
     Args:
@@ -656,8 +678,7 @@ def loss_landscape(margins, scales, losses, chosen=None, largest_margin=None, ax
     losses = np.ma.masked_where(~(np.isfinite(losses) & (losses > 0)), losses)
     if not losses.count():
         raise ValueError("losses must be above 0 and finite somewhere, got no such value")
-    if chosen is not None:
-        chosen = _array("chosen", chosen, (2,), "a pair (margin, scale)")
+    mark = None if chosen is None else _array("chosen", chosen, (2,), "a pair (margin, scale)")
     limit = largest_margin
     if limit is not None:
         limit = np.full(len(scales), limit) if np.ndim(limit) == 0 else limit
@@ -685,14 +706,16 @@ def loss_landscape(margins, scales, losses, chosen=None, largest_margin=None, ax
         text = {"rotation": 90, "ha": "right" if inward < 0 else "left", "size": 12, "color": "white"}
         text |= {"textcoords": "offset points", "path_effects": _halo(1.5, INK)}
         ax.annotate("largest feasible margin", (limit[0], scales[0]), (4 * inward, 6), **text)
-    if chosen is not None:
-        ax.plot(*chosen, "*", ms=18, mfc=PALETTE[3], mec="white", mew=1.5, clip_on=False)
+    if mark is not None:
+        ax.plot(*mark, "*", ms=18, mfc=PALETTE[3], mec="white", mew=1.5, clip_on=False)
     ax.set(xlabel="margin", ylabel="scale", xlim=ends[0], ylim=ends[1])
     return ax
 
 
 @styled()
-def training_curves(steps, losses, accuracies, ax=None):
+def training_curves(
+    steps: ArrayLike, losses: ArrayLike, accuracies: ArrayLike, ax: Axes | None = None
+) -> Any:
     """Loss (left axis, logarithmic) and accuracy (right axis, per cent) against the step.
 
     Args:

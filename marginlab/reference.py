@@ -21,23 +21,52 @@ angle, and the blow-up of acos is not in it.
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from marginlab._checks import one_of
 from marginlab.family import FAMILY, numeric, places
 
+__all__ = [
+    "TIE",
+    "Number",
+    "angle",
+    "arc",
+    "cosine",
+    "logits",
+    "loss_gradients",
+    "loss_slopes",
+    "losses",
+    "margins",
+    "norm",
+    "psi",
+    "psi_slope",
+    "sine",
+    "softmax_logits",
+    "softmax_loss_gradients",
+    "tangent",
+    "target_gradients",
+    "target_logit",
+    "ucos",
+    "ucos_slope",
+    "unit",
+]
+
+Number = float | np.ndarray
 TIE = 1e-12  # cosines this close differ by rounding only
 
 
-def margins(head, margin=None):
+def margins(head: str, margin: float | Sequence[float] | None = None) -> tuple[float, float, float]:
     """(m₁, m₂, m₃) of a head by name and its margin, a number, or three of them for "combined"."""
     names = [setting.name for setting in FAMILY[one_of("head", head, numeric())].margins]
-    values = margin if len(names) > 1 else [margin] * len(names)
+    values: Any = margin if len(names) > 1 else [margin] * len(names)
     return places(head, dict(zip(names, values, strict=True)))
 
 
-def unit(x):
+def unit(x: ArrayLike) -> np.ndarray:
     """x̂ = x/‖x‖, ``(..., d) -> (..., d)``; the zero vector stays zero."""
     x = np.asarray(x, "float64")
     size = np.max(np.abs(x), axis=-1, keepdims=True)
@@ -45,30 +74,30 @@ def unit(x):
     return x / np.where(size == 0, 1, np.linalg.norm(x, axis=-1, keepdims=True))
 
 
-def norm(x):
+def norm(x: ArrayLike) -> np.ndarray:
     """‖x‖, ``(..., d) -> (...)``."""
     x = np.asarray(x, "float64")
     size = np.max(np.abs(x), axis=-1)
     return size * np.linalg.norm(x / np.where(size == 0, 1, size)[..., None], axis=-1)
 
 
-def cosine(x, w):
+def cosine(x: ArrayLike, w: ArrayLike) -> np.ndarray:
     """cos θ = x̂·ŵ, ``(..., d), (..., d) -> (...)``."""
     return np.sum(unit(x) * unit(w), axis=-1)
 
 
-def sine(x, w):
+def sine(x: ArrayLike, w: ArrayLike) -> np.ndarray:
     """sin θ = ‖x̂ - cos θ ŵ‖, ``(..., d), (..., d) -> (...)``."""
     return norm(unit(x) - cosine(x, w)[..., None] * unit(w))
 
 
-def angle(x, w):
+def angle(x: ArrayLike, w: ArrayLike) -> np.ndarray:
     """θ = atan2(sin θ, cos θ) in [0, π]; π/2 where x or w is zero."""
     s, c = sine(x, w), cosine(x, w)
     return np.where((s == 0) & (c == 0), math.pi / 2, np.arctan2(s, c))
 
 
-def tangent(x, w):
+def tangent(x: ArrayLike, w: ArrayLike) -> np.ndarray:
     """t_x: from x̂ towards ŵ, of length 1; zero where there is no such direction.
 
     ``(..., d), (..., d) -> (..., d)``. `tangent(w, x)` is t_w.
@@ -79,24 +108,24 @@ def tangent(x, w):
     return unit(np.where(known[..., None], rest, 0.0))
 
 
-def ucos(phi):
+def ucos(phi: ArrayLike) -> np.ndarray:
     """(-1)^k cos φ - 2k with k = ⌊φ/π⌋, ``(...) -> (...)``."""
     phi = np.asarray(phi, "float64")
     k = np.floor(phi / math.pi)
     return np.where(k % 2 == 0, 1, -1) * np.cos(phi) - 2 * k
 
 
-def ucos_slope(phi):
+def ucos_slope(phi: ArrayLike) -> np.ndarray:
     """``d ucos/dφ = -(-1)^k sin φ = -|sin φ|``: never positive, zero at every kπ."""
     return -np.abs(np.sin(np.asarray(phi, "float64")))
 
 
-def psi(theta, m1=1.0, m2=0.0, m3=0.0):
+def psi(theta: ArrayLike, m1: Number = 1.0, m2: Number = 0.0, m3: Number = 0.0) -> np.ndarray:
     """ψ(θ) = ucos(m₁θ + m₂) - m₃, ``(...) -> (...)``."""
     return ucos(m1 * np.asarray(theta) + m2) - m3
 
 
-def psi_slope(theta, m1=1.0, m2=0.0, m3=0.0):
+def psi_slope(theta: ArrayLike, m1: Number = 1.0, m2: Number = 0.0, m3: Number = 0.0) -> np.ndarray:
     """dψ/dθ = m₁ ucos'(m₁θ + m₂), ``(...) -> (...)``."""
     return m1 * ucos_slope(m1 * np.asarray(theta) + m2)
 
@@ -105,12 +134,26 @@ def _scale(x, scale):
     return norm(x) if isinstance(scale, str) else np.full(len(x), float(scale))
 
 
-def target_logit(x, w, m1=1.0, m2=0.0, m3=0.0, scale=1.0):
+def target_logit(
+    x: ArrayLike,
+    w: ArrayLike,
+    m1: Number = 1.0,
+    m2: Number = 0.0,
+    m3: Number = 0.0,
+    scale: float | str = 1.0,
+) -> np.ndarray:
     """S·ψ(θ) of each pair, ``(B, d), (B, d) -> (B,)``; S is the scale, or ‖x‖ for "norm"."""
     return _scale(x, scale) * psi(angle(x, w), m1, m2, m3)
 
 
-def target_gradients(x, w, m1=1.0, m2=0.0, m3=0.0, scale=1.0):
+def target_gradients(
+    x: ArrayLike,
+    w: ArrayLike,
+    m1: Number = 1.0,
+    m2: Number = 0.0,
+    m3: Number = 0.0,
+    scale: float | str = 1.0,
+) -> tuple[np.ndarray, np.ndarray]:
     """∇_x and ∇_w of `target_logit`, each ``(B, d)``.
 
     With f = S ψ(θ):
@@ -135,20 +178,28 @@ def _nonzero(length):
     return np.where(length == 0, 1, length)[:, None]
 
 
-def logits(x, w, labels=None, m1=1.0, m2=0.0, m3=0.0, scale=1.0):
+def logits(
+    x: ArrayLike,
+    w: ArrayLike,
+    labels: np.ndarray | None = None,
+    m1: Number = 1.0,
+    m2: Number = 0.0,
+    m3: Number = 0.0,
+    scale: float | str = 1.0,
+) -> np.ndarray:
     """Logits ``(B, C)``: S cos θ_j, and S ψ(θ_y) at the labels if there are any."""
     out = _scale(x, scale)[:, None] * (unit(x) @ unit(w).T)
     if labels is not None:
-        out[np.arange(len(x)), labels] = target_logit(x, np.asarray(w)[labels], m1, m2, m3, scale)
+        out[np.arange(len(out)), labels] = target_logit(x, np.asarray(w)[labels], m1, m2, m3, scale)
     return out
 
 
-def softmax_logits(x, w, b=0.0):
+def softmax_logits(x: ArrayLike, w: ArrayLike, b: ArrayLike = 0.0) -> np.ndarray:
     """The plain head: x wᵀ + b, ``(B, C)``."""
     return np.asarray(x, "float64") @ np.asarray(w, "float64").T + b
 
 
-def losses(logits, labels):
+def losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Cross-entropy of each row, ``(B, C), (B,) -> (B,)``: log Σ_j exp(f_j) - f_y.
 
     Naive form: -log(softmax(f)_y), where the softmax underflows to 0.
@@ -159,7 +210,7 @@ def losses(logits, labels):
     return total - logits[np.arange(len(labels)), labels]
 
 
-def loss_slopes(logits, labels):
+def loss_slopes(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """d loss_i / d f_ij = p_ij - [j = y_i], ``(B, C)``, with p the softmax."""
     p = np.exp(logits - logits.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
@@ -167,7 +218,15 @@ def loss_slopes(logits, labels):
     return p
 
 
-def loss_gradients(x, w, labels, m1=1.0, m2=0.0, m3=0.0, scale=1.0):
+def loss_gradients(
+    x: ArrayLike,
+    w: ArrayLike,
+    labels: np.ndarray,
+    m1: Number = 1.0,
+    m2: Number = 0.0,
+    m3: Number = 0.0,
+    scale: float | str = 1.0,
+) -> tuple[np.ndarray, np.ndarray]:
     """Gradients of the summed cross-entropy of a margin head, ``(B, d)`` and ``(C, d)``.
 
     Each logit passes its slope g_ij = p_ij - [j = y_i] on to its own pair. The
@@ -186,14 +245,16 @@ def loss_gradients(x, w, labels, m1=1.0, m2=0.0, m3=0.0, scale=1.0):
     return gx, gw
 
 
-def softmax_loss_gradients(x, w, b, labels):
+def softmax_loss_gradients(
+    x: ArrayLike, w: ArrayLike, b: ArrayLike, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradients of the summed cross-entropy of the plain head in x, w and b."""
     x, w = np.asarray(x, "float64"), np.asarray(w, "float64")
     g = loss_slopes(softmax_logits(x, w, b), labels)
     return g @ w, g.T @ x, g.sum(axis=0)
 
 
-def arc(directions):
+def arc(directions: ArrayLike) -> float:
     """The shortest arc of the circle, in radians, that holds all 2-D directions ``(C, 2)``.
 
     C directions spread evenly leave one gap of 2π/C open: their arc is 2π(1 - 1/C).

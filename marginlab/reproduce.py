@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 import matplotlib.pyplot as plt
@@ -25,6 +26,30 @@ import tensorflow as tf
 from marginlab import encoders, heads, plots
 from marginlab.classifier import MarginClassifier
 from marginlab.data import load_mnist
+
+__all__ = [
+    "IMAGES",
+    "NOTES",
+    "SECTIONS",
+    "WAYS",
+    "DemoArcFace",
+    "DemoCosFace",
+    "DemoCosine",
+    "DemoLayer",
+    "DemoModel",
+    "DemoSoftmax",
+    "DemoSphereFace",
+    "Progress",
+    "Section",
+    "clipped",
+    "draw",
+    "main",
+    "run",
+    "table",
+    "train_as_written",
+    "train_right",
+    "write",
+]
 
 CLASSES, BATCH, EPOCHS, SEED = 10, 32, 3, 1
 IMAGES = 60_000
@@ -41,11 +66,11 @@ class DemoLayer(keras.layers.Layer):
     for a class that it does not already know. `logits` can, for honest accuracy.
     """
 
-    def build(self, shape):
+    def build(self, shape: Any) -> None:
         # The transpose of the demo's w, as the package has it: so one seed starts both from the same w.
         self.w = self.add_weight(shape=(CLASSES, shape[-1]), initializer="random_normal", name="w")
 
-    def call(self, x, labels):
+    def call(self, x: Any, labels: Any) -> Any:
         return tf.math.softmax(self.logits(x, labels))
 
 
@@ -54,18 +79,18 @@ class DemoSoftmax(DemoLayer):
 
     ran = "softmax"
 
-    def build(self, shape):
+    def build(self, shape: Any) -> None:
         super().build(shape)
         self.b = self.add_weight(shape=(CLASSES,), initializer="zeros", name="b")
 
-    def logits(self, x, labels=None):
+    def logits(self, x: Any, labels: Any = None) -> Any:
         return x @ tf.transpose(self.w) + self.b
 
 
 class DemoCosine(DemoLayer):
     """‖x‖·cos θ, with `added(cos θ)` put on the cosine of the true class."""
 
-    def logits(self, x, labels=None):
+    def logits(self, x: Any, labels: Any = None) -> Any:
         out = tf.math.l2_normalize(x, 1) @ tf.transpose(tf.math.l2_normalize(self.w, 1))
         if labels is not None:
             onehot = tf.one_hot(labels, CLASSES)
@@ -73,7 +98,7 @@ class DemoCosine(DemoLayer):
         return tf.norm(x, axis=1, keepdims=True) * out  # the gradient of this norm is NaN at x = 0
 
 
-def clipped(c):
+def clipped(c: Any) -> Any:
     """The demo's guard of acos at ±1.
 
     Inside of θ = 0.0045, and of π - 0.0045, it takes the gradient of the margin
@@ -87,7 +112,7 @@ class DemoSphereFace(DemoCosine):
 
     ran = "cos(2·acos(max(cos θ, 0)))"
 
-    def added(self, c):
+    def added(self, c: Any) -> Any:
         c = clipped(c)
         # Meant: keep the angle mθ in [0, π]. But what is clipped to [0, 3.14] is
         # the cosine. So past 90° θ is π/2, the true logit is -‖x‖ wherever the
@@ -101,7 +126,7 @@ class DemoCosFace(DemoCosine):
 
     ran = "CosFace, m = 0.1"
 
-    def added(self, c):
+    def added(self, c: Any) -> Any:
         return -0.1
 
 
@@ -110,7 +135,7 @@ class DemoArcFace(DemoCosine):
 
     ran = "ArcFace, m = 0.15"
 
-    def added(self, c):
+    def added(self, c: Any) -> Any:
         c = clipped(c)
         # Past θ = π - m the cosine turns back up, and the gradient pushes the
         # embedding on, away from its class.
@@ -124,22 +149,29 @@ class DemoModel(keras.Model):
     not, which moves the mean of the test loss in the fourth digit.
     """
 
-    def __init__(self, layer):
+    def __init__(self, layer: Any) -> None:
         super().__init__()
         self.encoder, self.layer = encoders.convnet(), layer
         self.layer.build((None, 2))
         self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
 
-    def call(self, images):
+    def call(self, images: Any) -> Any:
         return self.encoder(images)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
         # A probability below 1e-9 is clipped to it: the loss of an image stops at
         # 20.7, and its gradient is 0. Nothing is learnt from the worst images.
         p = tf.clip_by_value(self.layer(y_pred, y), 1e-9, 1)
         return tf.reduce_mean(tf.reduce_sum(-tf.one_hot(y, CLASSES) * tf.math.log(p), 1))
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         # The margin is on: an image counts as right only if it is right by the margin.
         self.accuracy.update_state(y, self.layer(y_pred, y))
         return self.get_metrics_result()
@@ -203,23 +235,23 @@ class Progress(keras.callbacks.Callback):
     On a terminal the line is rewritten while its epoch lasts; elsewhere it is printed at the end.
     """
 
-    def __init__(self, epochs):
+    def __init__(self, epochs: int) -> None:
         super().__init__()
         self.epochs, self.done, self.start, self.shown = epochs, 0, time.monotonic(), 0.0
         self.what, self.live = "", sys.stdout.isatty()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if self.live and time.monotonic() > self.shown + 0.5:
             self.show(self.done + (batch + 1) / self.params["steps"], logs, end="")
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.done += 1
         self.show(self.done, logs, end="\n")
 
-    def show(self, done, logs, end):
+    def show(self, done: float, logs: Any, end: str) -> None:
         self.shown = time.monotonic()
         left = (self.shown - self.start) * (self.epochs / done - 1)
         left = f"{left / 60:.0f} min" if left > 90 else f"{left:.0f} s"
@@ -233,7 +265,7 @@ class Progress(keras.callbacks.Callback):
         print(line, end=end, flush=True)
 
 
-def train_as_written(section, data, epochs, progress):
+def train_as_written(section: Section, data: Any, epochs: int, progress: Any) -> Any:
     """The figures of a section of the demo, and its picture: embeddings and class directions."""
     keras.utils.set_random_seed(SEED)
     model = DemoModel(section.layer())
@@ -245,7 +277,7 @@ def train_as_written(section, data, epochs, progress):
     return figures, (embeddings, model.layer.w.numpy())
 
 
-def train_right(section, data, epochs, progress):
+def train_right(section: Section, data: Any, epochs: int, progress: Any) -> Any:
     """The same of this package's head, whose accuracy and test loss are always without the margin."""
     keras.utils.set_random_seed(SEED)
     model = MarginClassifier(encoders.convnet(), section.head())
@@ -266,7 +298,7 @@ def _train(model, data, epochs, progress, what):
     return figures | {"seconds": round(time.monotonic() - start, 1)}
 
 
-def run(images=IMAGES, epochs=EPOCHS):
+def run(images: int = IMAGES, epochs: int = EPOCHS) -> Any:
     """Train all sections both ways. Returns the result, as `reproduction.json` holds it, and the pictures.
 
     The pictures are {(section, way): (embeddings (N, 2), labels (N,), class directions (C, 2))}.
@@ -325,13 +357,15 @@ One seed, and another moves an accuracy by a point or two: Softmax done right ha
 seeds 1 to 4. So this ranks no heads, nor the demo's code against them."""
 
 
-def table(result):
+def table(result: dict[str, Any]) -> str:
     """The table and its notes, as text. result: from `run`, or from a JSON file that `main` wrote."""
     sections = result["sections"]
     scope = "{train_images:,} training and {test_images:,} test images, epochs: {epochs}."
     if result["quick"]:
         scope = f"QUICK VERSION, not comparable with the published figures: the first {scope}"
-    rows = [("section", "published", "as written", "what that code ran", "honest", "done right", "")]
+    rows: list[Any] = [
+        ("section", "published", "as written", "what that code ran", "honest", "done right", "")
+    ]
     for s in sections.values():
         published, written, right = s["published"], s["as_written"], s["right"]
         both = [f"{way['test_accuracy']:.4f} ({way['test_loss']:.4f})" for way in (published, written)]
@@ -350,7 +384,7 @@ WAYS = {"as_written": "as written", "right": "done right"}
 
 
 @plots.styled()
-def draw(result, pictures, folder, stem):
+def draw(result: dict[str, Any], pictures: Any, folder: Any, stem: str) -> Path:
     """Write each picture as PNG and SVG, and all of them in one PNG. Returns the path of that one."""
     frames = []
     for (key, way), (x, y, w) in sorted(pictures.items(), key=lambda item: list(WAYS).index(item[0][1])):
@@ -358,11 +392,12 @@ def draw(result, pictures, folder, stem):
         figures = section[way]
         accuracy = figures.get("test_accuracy_without_margin", figures["test_accuracy"])
         ax = plots.scatter(x, y, w)
+        figure = ax.get_figure(root=True)
         title = f"{section['name']}, {WAYS[way]}\n{figures['ran']}: honest accuracy {100 * accuracy:.1f} %"
         ax.set_title(title, size=11.5)
         for suffix in ("png", "svg"):
-            ax.figure.savefig(folder / f"{stem}_{key}_{way}.{suffix}", dpi=160)
-        plt.close(ax.figure)
+            figure.savefig(folder / f"{stem}_{key}_{way}.{suffix}", dpi=160)
+        plt.close(figure)
         frames.append(SimpleNamespace(step=0, accuracy=accuracy, embeddings=x, labels=y, class_directions=w))
 
     figure = plots.frame_strip(frames, columns=len(SECTIONS), rows=len(WAYS))
@@ -380,7 +415,7 @@ def draw(result, pictures, folder, stem):
     return path
 
 
-def write(path, result):
+def write(path: Any, result: dict[str, Any]) -> None:
     """Write JSON whole or not at all."""
     part = path.with_name(path.name + ".part")
     try:
@@ -399,7 +434,7 @@ def _count(most):
     return count
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     """The command line. Returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m marginlab.reproduce", description=__doc__.split(":")[0])
     parser.add_argument(

@@ -29,8 +29,17 @@ from marginlab._checks import number, one_of, whole
 from marginlab.family import FAMILY, NO_MARGIN, numeric, places
 from marginlab.reference import TIE
 
-__all__ = ["Budget", "arrangement", "budget", "cap_fraction", "half_width"]
-__all__ += ["largest_margin", "least_scale", "neighbour_angle", "perfect_loss"]
+__all__ = [
+    "Budget",
+    "arrangement",
+    "budget",
+    "cap_fraction",
+    "half_width",
+    "largest_margin",
+    "least_scale",
+    "neighbour_angle",
+    "perfect_loss",
+]
 
 
 def _margins(head, margin):
@@ -44,13 +53,19 @@ def _margins(head, margin):
         return NO_MARGIN
     if len(settings) == 1:
         margin = [margin]
-    elif not (isinstance(margin, list | tuple) and len(margin) == 3):
-        raise TypeError(f"margin must be (m1, m2, m3) for a combined margin, got {margin!r}")
+    elif not (isinstance(margin, list | tuple) and len(margin) == len(settings)):
+        names = ", ".join(setting.name for setting in settings)
+        raise TypeError(f"margin must be ({names}) for {head}, got {margin!r}")
     given = {
         setting.name: float(number(setting.name, value, setting.low, setting.high, setting.allowed))
         for setting, value in zip(settings, margin, strict=True)
     }
     return places(head, given)
+
+
+def _asked(head):
+    """The place of the margin that "the largest" is said of, the last that the head has; or None."""
+    return max(FAMILY[head].places, default=None)
 
 
 def _gap(angle):
@@ -68,7 +83,7 @@ def _bisect(holds, low, high):
 # ------------------------------------------------------------------ where the classes stand
 
 
-def arrangement(num_classes, dim=2):
+def arrangement(num_classes: int, dim: int = 2) -> tuple[np.ndarray, np.ndarray] | None:
     r"""Angles from one class to the others in the best arrangement, if it is known.
 
     On the circle the classes stand at 2πj/C. For C ≤ d + 1 they are a simplex: from
@@ -101,7 +116,7 @@ def _simplex(C):
     return np.array([2 * math.asin(math.sqrt(C / (2 * (C - 1))))]), np.array([C - 1])
 
 
-def cap_fraction(angle, dim):
+def cap_fraction(angle: float, dim: int) -> float:
     """Share of the unit sphere in d dimensions that lies within an angle of one point.
 
     It is ∫₀^angle sin^(d-2) / ∫₀^π sin^(d-2), here by the trapezoidal rule: angle/π on the
@@ -116,7 +131,7 @@ def cap_fraction(angle, dim):
     return float(np.trapezoid(np.sin(t) ** (dim - 2), t)) / whole
 
 
-def neighbour_angle(num_classes, dim=2):
+def neighbour_angle(num_classes: int, dim: int = 2) -> tuple[float, float]:
     r"""The largest possible smallest angle between C directions: a lower and an upper bound.
 
     Exact, and the two equal, in three cases. On the circle C gaps sum to 2π, so one is at most
@@ -150,7 +165,12 @@ def neighbour_angle(num_classes, dim=2):
 # ------------------------------------------------------------------ which margins can be held
 
 
-def largest_margin(num_classes, dim=2, head="cosface", margin=None):
+def largest_margin(
+    num_classes: int,
+    dim: int = 2,
+    head: str = "cosface",
+    margin: float | tuple[float, ...] | None = None,
+) -> tuple[float, float]:
     r"""The largest feasible margin of a head: a lower and an upper bound, equal where it is known.
 
     With perfect clusters (θ_y = 0) and nearest neighbours at angle δ the condition is
@@ -179,8 +199,7 @@ def largest_margin(num_classes, dim=2, head="cosface", margin=None):
     upper bound, perfect clusters the lower.
 
     Args:
-        num_classes: C, at least 2.
-        dim: d, at least 2.
+        num_classes, dim: C and d, at least 2.
         head: "softmax", "normface", "sphereface", "cosface", "arcface" or "combined".
         margin: only for "combined": (m1, m2, m3), of which m2 counts and m3 is what is asked for.
 
@@ -195,11 +214,11 @@ def largest_margin(num_classes, dim=2, head="cosface", margin=None):
     """
     C, d = whole("num_classes", num_classes, 2), whole("dim", dim, 2)
     _, m2, _ = _margins(head, margin)
-    asked = {setting.place for setting in FAMILY[head].margins}
-    if 2 not in asked and head != "arcface":
-        return (math.inf, math.inf) if head == "sphereface" else (0.0, 0.0)
+    place = _asked(head)
+    if place in (None, 0):
+        return (0.0, 0.0) if place is None else (math.inf, math.inf)
     low, high = neighbour_angle(C, d)
-    if head == "arcface":
+    if place == 1:
         return low, high
     held = float(_gap(low) - _gap(m2))
     if low == high and (d == 2 or d + 1 >= C or m2 == 0):
@@ -208,7 +227,7 @@ def largest_margin(num_classes, dim=2, head="cosface", margin=None):
     return held, min(1.0, 2 * math.sin(half) if half >= 0 else max(held, -4 * math.sin(half / 2) ** 2))
 
 
-def half_width(neighbour, m1=1.0, m2=0.0, m3=0.0):
+def half_width(neighbour: float, m1: float = 1.0, m2: float = 0.0, m3: float = 0.0) -> float:
     r"""Half the width of a class's sector: how far an embedding may stray towards a neighbour.
 
     It is the largest θ with ψ(θ) ≥ cos(δ - θ), on the way to a neighbour at angle δ: δ/2
@@ -233,7 +252,9 @@ def half_width(neighbour, m1=1.0, m2=0.0, m3=0.0):
 # ------------------------------------------------------------------ which loss remains
 
 
-def perfect_loss(angles, counts, scale, m2=0.0, m3=0.0):
+def perfect_loss(
+    angles: np.ndarray, counts: np.ndarray, scale: float, m2: float = 0.0, m3: float = 0.0
+) -> float:
     r"""Loss of an embedding on its class direction: ln(1 + Σ_{j≠y} exp(s·(cos θ_j - ψ(0)))).
 
     With the best arrangement this is the lowest loss that **all classes can have at once**:
@@ -294,7 +315,7 @@ def _best_scale(angles, counts, m2, m3):
     return scale, perfect_loss(angles, counts, scale, m2, m3)
 
 
-def least_scale(num_classes, dim=2, probability=0.99):
+def least_scale(num_classes: int, dim: int = 2, probability: float = 0.99) -> float:
     r"""The least scale at which the true class can have a given probability, without a margin.
 
     It solves P = 1/Σ_j exp(s·(cos θ_j - 1)). For a simplex that is
@@ -350,7 +371,7 @@ class Budget:
     num_classes: int
     dim: int
     head: str
-    margin: float | tuple[float, float, float] | None
+    margin: float | tuple[float, ...] | None
     scale: float | str
     feasible: bool | None
     largest_margin: float
@@ -362,7 +383,7 @@ class Budget:
     best_scale: float | None
     exact: bool
 
-    def explain(self):
+    def explain(self) -> str:
         """The budget in plain words, a few sentences."""
         where = "in the plane" if self.dim == 2 else f"in {self.dim} dimensions"
         classes = f"{self.num_classes} classes {where}"
@@ -371,14 +392,15 @@ class Budget:
                 f"Plain softmax has no margin, and its scale is ‖w‖·‖x‖, which nothing bounds: {classes} "
                 f"can be separated, and the loss falls towards 0 for as long as the lengths grow."
             )
-        unit = {"arcface": " radians", "cosface": " cosine units", "combined": " cosine units of m3"}
-        limit = f"the largest is {self.largest_margin:.3g}{unit.get(self.head, '')}"
+        head, place = FAMILY[self.head], _asked(self.head)
+        limit = f"the largest is {self.largest_margin:.3g}"
         if self.held_margin != self.largest_margin:
             limit = f"the largest lies between {self.held_margin:.3g} and {self.largest_margin:.3g}"
-            limit += unit[self.head]
-        if self.head == "normface":
-            first = f"NormFace has no margin to hold: {classes} can always be separated."
-        elif self.head == "sphereface":
+        if place is not None:
+            limit += f" {head.margins[-1].unit}" + f" of {head.margins[-1].name}" * (len(head.margins) > 1)
+        if place is None:
+            first = f"{head.title} has no margin to hold: {classes} can always be separated."
+        elif place == 0:
             first = (
                 f"Any multiplier can be satisfied by {classes}, at θ = 0; the price is the width of a class, "
                 f"{'at most ' * (not self.exact)}{math.degrees(self.half_width):.3g}° to each side."
@@ -418,7 +440,31 @@ class Budget:
     __str__ = explain
 
 
-def budget(num_classes=10, dim=2, head="cosface", margin=None, scale=30.0):
+def _checked_scale(scale):
+    allowed = FAMILY["normface"].settings["scale"].allowed
+    if isinstance(scale, str):
+        if scale != "norm":
+            raise ValueError(f"scale must be {allowed}, got {scale!r}")
+        return scale
+    # Wider than a layer's, which must be a float32.
+    return float(number("scale", scale, np.nextafter(0, 1), math.inf, allowed))
+
+
+def _best(arranged, scale, m2, m3):
+    """The scale that it takes, and the loss. A simplex bounds the mean loss in too few dimensions too."""
+    angles, counts = arranged
+    if scale == "norm":
+        return _best_scale(angles, counts, m2, m3)
+    return scale, perfect_loss(angles, counts, scale, m2, m3)
+
+
+def budget(
+    num_classes: int = 10,
+    dim: int = 2,
+    head: str = "cosface",
+    margin: float | tuple[float, ...] | None = None,
+    scale: float | str = 30.0,
+) -> Budget:
     r"""What margin and scale C classes in d dimensions can hold.
 
     With scale="norm" the scale is each example's ‖x‖, which training can change, and the best
@@ -427,16 +473,12 @@ def budget(num_classes=10, dim=2, head="cosface", margin=None, scale=30.0):
     margin makes short embeddings pay (Wang et al., "CosFace", 2018, §3.3).
 
     Args:
-        num_classes: C, at least 2.
-        dim: d, the embeddings' dimension, at least 2.
+        num_classes, dim: C, and the embeddings' dimension d, at least 2.
         head: "softmax", "normface", "sphereface", "cosface", "arcface" or "combined".
         margin: a multiplier of at least 1 ("sphereface"), radians in [0, π] ("arcface"), cosine
             units in [0, 2] ("cosface"), or (m1, m2, m3) of all three ("combined"). None means
             no margin: 1, 0, 0 and (1, 0, 0). "softmax" and "normface" take only None or 0.
         scale: s, a finite number above 0, or "norm" for ‖x‖. "softmax" does not use it.
-
-    Returns:
-        A `Budget`.
 
     Raises:
         TypeError, ValueError: naming the argument, what came and what is allowed.
@@ -446,41 +488,26 @@ def budget(num_classes=10, dim=2, head="cosface", margin=None, scale=30.0):
     """
     C, d = whole("num_classes", num_classes, 2), whole("dim", dim, 2)
     _, m2, m3 = m = _margins(head, margin)
-    if scale != "norm" or not isinstance(scale, str):
-        allowed = FAMILY["normface"].settings["scale"].allowed
-        if isinstance(scale, str):
-            raise ValueError(f"scale must be {allowed}, got {scale!r}")
-        # Wider than a layer's, which must be a float32.
-        scale = float(number("scale", scale, np.nextafter(0, 1), math.inf, allowed))
-    own = [setting.place for setting in FAMILY[head].margins]
-    margin = None if not own else m if len(own) > 1 else m[own[0]]
-
+    scale = _checked_scale(scale)
+    own, place = tuple(m[i] for i in FAMILY[head].places), _asked(head)
+    margin = own if len(own) > 1 else own[0] if own else None
     held, most = largest_margin(C, d, head, margin)
-    asked = m[own[-1]] if own else 0.0
+    asked = 0.0 if place is None else m[place]
     feasible = True if asked <= held + TIE else False if asked > most + TIE else None
 
     known = arrangement(C, d)
-    # A simplex bounds the mean loss in too few dimensions for one as well.
-    angles, counts = known or _simplex(C)
-    if head == "softmax":
-        best_scale, loss = math.inf, 0.0
-    elif scale == "norm":
-        best_scale, loss = _best_scale(angles, counts, m2, m3)
-        if known is None:
-            best_scale = math.inf if feasible and (asked < held or not own) else None
-    else:
-        best_scale, loss = scale, perfect_loss(angles, counts, scale, m2, m3)
-    if known is None and feasible is False:
-        # Some class has cos θ_j above ψ(θ_y), whatever the scale.
-        loss = max(loss, math.log(2))
+    best_scale, loss = (math.inf, 0.0) if head == "softmax" else _best(known or _simplex(C), scale, m2, m3)
+    if known is None:
+        if scale == "norm":
+            best_scale = math.inf if feasible and (asked < held or place is None) else None
+        if feasible is False:
+            # Some class has cos θ_j above ψ(θ_y), whatever the scale.
+            loss = max(loss, math.log(2))
 
     delta = neighbour_angle(C, d)[1]
+    asked_for = {"num_classes": C, "dim": d, "head": head, "margin": margin, "scale": scale}
     return Budget(
-        num_classes=C,
-        dim=d,
-        head=head,
-        margin=margin,
-        scale=scale,
+        **asked_for,
         feasible=feasible,
         largest_margin=most,
         held_margin=held,

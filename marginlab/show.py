@@ -5,18 +5,21 @@ In Markdown a page can colour, copy and search them, and print them on paper.
 
 import inspect
 import textwrap
+from typing import Any
 
 import numpy as np
 from IPython.display import Markdown
 
+__all__ = ["Markdown", "code", "table"]
 
-def code(*objects):
+
+def code(*objects: Any) -> Markdown:
     """The source of functions, methods or classes, as it stands in the package."""
     sources = [textwrap.dedent(inspect.getsource(each)).rstrip() for each in objects]
     return Markdown("```python\n" + "\n\n\n".join(sources) + "\n```")
 
 
-def table(columns):
+def table(columns: dict[str, Any]) -> Markdown:
     """A table from ``{heading: values}``. Floats are shown to four digits, all else by `str`.
 
     Raises:

@@ -12,7 +12,10 @@ import functools
 import inspect
 import json
 import math
+import os
 import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -21,6 +24,8 @@ import tensorflow as tf
 from marginlab import _checks, encoders, family, geometry, heads
 from marginlab.data import load_mnist, shown_images
 from marginlab.room import budget
+
+__all__ = ["Frame", "Result", "Trainer"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,21 +68,21 @@ class Result:
     seconds: float
 
     @property
-    def losses(self):
+    def losses(self) -> np.ndarray:
         """Training loss of each frame, ``(F,)``."""
         return np.array([frame.loss for frame in self.frames])
 
     @property
-    def accuracies(self):
+    def accuracies(self) -> np.ndarray:
         """Test accuracy of each frame, ``(F,)``."""
         return np.array([frame.accuracy for frame in self.frames])
 
     @property
-    def trained(self):
+    def trained(self) -> bool:
         """Whether it learnt to tell the digits: a finite loss, and at least 90 % right."""
         return bool(np.isfinite(self.losses[-1]) and self.test_accuracy >= 0.9)
 
-    def explain(self):
+    def explain(self) -> str:
         """In words: how it went, and if it did not train, what the budget has to say."""
         words = f"{self.test_accuracy:.1%} of the test images right after {self.frames[-1].step} steps."
         if self.trained:
@@ -89,17 +94,17 @@ class Result:
         room = budget(classes, dim, head, family.margin(head, self.settings), scale)
         return f"It did not train: {words} {room}"
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike) -> None:
         """Write settings, frames and test embeddings to one ``.npz`` file."""
         meta = {"settings": self.settings, "test_accuracy": self.test_accuracy, "seconds": self.seconds}
-        columns = {
+        columns: dict[str, Any] = {
             f.name: np.array([getattr(x, f.name) for x in self.frames]) for f in dataclasses.fields(Frame)
         }
         columns["labels"] = columns["labels"][0]
         np.savez_compressed(path, meta=json.dumps(meta), test_embeddings=self.test_embeddings, **columns)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | os.PathLike) -> Self:
         """Read what `save` wrote."""
         with np.load(path) as file:
             arrays = dict(file)
@@ -159,33 +164,25 @@ class Trainer:
 
     def __init__(
         self,
-        head="arcface",
-        seed=0,
+        head: str | keras.layers.Layer = "arcface",
+        seed: int = 0,
         *,
-        encoder=encoders.fast,
-        epochs=5,
-        batch_size=120,
-        learning_rate=0.02,
-        beta_2=0.95,
-        anneal=(0.2, 0.7),
-        frames=10,
-        sample=1000,
-        digits=range(10),
-        held_out=0,
-        **settings,
-    ):
+        encoder: Callable[[], keras.Model] = encoders.fast,
+        epochs: int = 5,
+        batch_size: int = 120,
+        learning_rate: float = 0.02,
+        beta_2: float = 0.95,
+        anneal: tuple[float, float] | None = (0.2, 0.7),
+        frames: int = 10,
+        sample: int = 1000,
+        digits: Iterable[int] = range(10),
+        held_out: int = 0,
+        **settings: Any,
+    ) -> None:
         digits = list(digits)
         if len(set(digits) & set(range(10))) != len(digits) or len(digits) < 2:
             raise ValueError(f"digits must be two or more different ones of 0 to 9, got {digits!r}")
-        if isinstance(head, str):
-            _checks.one_of("head", head, heads.BY_NAME)
-            self.name = head
-            self.head = heads.BY_NAME[head](len(digits), **settings)
-        else:
-            self.name, self.head = head.name, head
-        classes = getattr(self.head, "num_classes", len(digits))
-        if classes != len(digits):
-            raise ValueError(f"head must have a class for each of the {len(digits)} digits, got {classes}")
+        self.name, self.head = _named(head, len(digits), settings)
         counts = {"epochs": epochs, "batch_size": batch_size, "frames": frames, "sample": sample}
         epochs, batch_size, frames, sample = (_checks.whole(name, v, 1) for name, v in counts.items())
         _checks.number("learning_rate", learning_rate, 0, math.inf, "a finite number of at least 0")
@@ -200,6 +197,13 @@ class Trainer:
             raise ValueError(f"held_out must be at most 50000 of the 60000 training images, got {held_out}")
         self._sample = shown_images(min(sample, held_out or 10_000), held_out or 10_000)
 
+        self._load(digits, held_out)
+        self.steps = -(-epochs * self._examples // batch_size)
+        self._compile(learning_rate, beta_2)
+        self._run = 0
+
+    def _load(self, digits, held_out):
+        """The images, after the layers that do the same to them at every step, and their classes."""
         self.encoder(np.zeros((1, 28, 28), "uint8"))  # builds the weights
         stem, self._tail = _split(self.encoder)
         self._x, self._y, self._x_test, self._y_test = _on_device(stem)
@@ -212,25 +216,24 @@ class Trainer:
         class_of = tf.constant([digits.index(d) if d in digits else -1 for d in range(10)])
         self._y, self._own = tf.gather(class_of, self._y), tf.gather(class_of, self._y_test)
         self._examples = len(self._y)
-        self.steps = -(-epochs * self._examples // batch_size)
+
+    def _compile(self, learning_rate, beta_2):
+        """Weights, optimiser and the program of many steps, run once: a later run compiles nothing."""
         self.head(self._tail(self._x[:1]))
         self._beginnings = [*_beginnings(self._tail), *_beginnings(self.head)]
         self._weights = [*self._tail.trainable_variables, *self.head.trainable_variables]
         warmup = self.steps // 10
-        self._optimizer = keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(
-                0.0, self.steps - warmup, warmup_target=learning_rate, warmup_steps=warmup
-            ),
-            beta_2=beta_2,
+        rate: Any = keras.optimizers.schedules.CosineDecay(
+            0.0, self.steps - warmup, warmup_target=learning_rate, warmup_steps=warmup
         )
+        self._optimizer = keras.optimizers.Adam(rate, beta_2=beta_2)
         self._optimizer.build(self._weights)
         # Naive form: tf.function(self._advance_eagerly). TensorFlow counts traces by a function's code,
         # and warns at the fifth trainer, though each is traced once. Cure: a partial has no code.
         program = functools.partial(self._advance_eagerly)
         self._advance = tf.function(program, jit_compile=True, autograph=False)
-        self._run = 0
         try:
-            self._advance(tf.zeros((self._chunk, batch_size), tf.int32))
+            self._advance(tf.zeros((self._chunk, self.batch_size), tf.int32))
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
             raise ValueError(
                 "encoder: XLA cannot compile one of its layers (RandomRotation and RandomZoom are such), and "
@@ -243,11 +246,11 @@ class Trainer:
         return -(-self.steps // self.frames)
 
     @property
-    def traces(self):
+    def traces(self) -> int:
         """How often the program was traced: once, whatever margins and scales were asked for."""
         return self._advance.experimental_get_tracing_count()
 
-    def retrain(self, *, seed=None, **settings):
+    def retrain(self, *, seed: int | None = None, **settings: Any) -> Result:
         """Train from the start with these settings and return the `Result`.
 
         Args:
@@ -262,7 +265,7 @@ class Trainer:
         frames = list(self.iter_frames(seed=seed, **settings))
         return self.result(frames, seed, time.perf_counter() - start)
 
-    def result(self, frames, seed=None, seconds=math.nan):
+    def result(self, frames: list[Frame], seed: int | None = None, seconds: float = math.nan) -> Result:
         """The `Result` of the run that has just yielded these frames, all of them."""
         whole = -(-self.steps // self._chunk)
         if len(frames) != whole or frames[-1].step != whole * self._chunk:
@@ -271,7 +274,7 @@ class Trainer:
         settings = {"head": self.name, "seed": self.seed if seed is None else int(seed)} | settings
         return Result(settings, frames, frames[-1].accuracy, self._last.numpy(), seconds)
 
-    def iter_frames(self, *, seed=None, **settings):
+    def iter_frames(self, *, seed: int | None = None, **settings: Any) -> Iterator[Frame]:
         """Yield the frames of a run as they come. Arguments as for `retrain`.
 
         It may be left at any frame: the next run starts from its own seed, and
@@ -366,6 +369,17 @@ class Trainer:
         return a * logits + (1 - a) * plain
 
 
+def _named(head, classes, settings):
+    """Name and layer of a head, which must have so many classes."""
+    if isinstance(head, str):
+        _checks.one_of("head", head, heads.BY_NAME)
+        return head, heads.BY_NAME[head](classes, **settings)
+    has = getattr(head, "num_classes", classes)
+    if has != classes:
+        raise ValueError(f"head must have a class for each of the {classes} digits, got {has}")
+    return head.name, head
+
+
 def _annealing(anneal):
     if anneal is not None:
         pair = isinstance(anneal, list | tuple) and len(anneal) == 2
@@ -377,11 +391,11 @@ def _annealing(anneal):
 class _Seed(keras.initializers.Initializer):
     """The state of a random generator, from a seed."""
 
-    def __init__(self, seed=None):
+    def __init__(self, seed: Any = None):
         self.seed = seed
 
     def __call__(self, shape, dtype=None):
-        return tf.cast([self.seed, 0], dtype)
+        return tf.constant([self.seed, 0], dtype)
 
     def get_config(self):
         return {"seed": self.seed}

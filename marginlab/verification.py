@@ -4,7 +4,10 @@ A pair is accepted when its similarity, a cosine, reaches a threshold. The false
 the share of pairs of two people that are accepted, the true accept rate (TAR) that of pairs of one.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from marginlab._checks import flat, number, whole
 from marginlab.reference import TIE, unit
@@ -12,7 +15,7 @@ from marginlab.reference import TIE, unit
 __all__ = ["eer", "pairs", "rates", "recall_at", "tar_at"]
 
 
-def pairs(labels, count, seed=0):
+def pairs(labels: ArrayLike, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw pairs of images, half of them of one person.
 
     Args:
@@ -51,7 +54,7 @@ def pairs(labels, count, seed=0):
     return first, np.where(same, alike, other), same
 
 
-def rates(similarity, same):
+def rates(similarity: ArrayLike, same: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """FAR and TAR at each threshold at which one of them changes.
 
     Args:
@@ -78,18 +81,20 @@ def rates(similarity, same):
     last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True))  # equal ones are accepted together
     tar, far = hits[last] / same.sum(), (1 + last - hits[last]) / (~same).sum()
     return (
-        np.concatenate([[start], values]) for start, values in ((np.inf, falling[last]), (0, far), (0, tar))
+        np.concatenate([[np.inf], falling[last]]),
+        np.concatenate([[0], far]),
+        np.concatenate([[0], tar]),
     )
 
 
-def tar_at(similarity, same, far=0.01):
+def tar_at(similarity: ArrayLike, same: ArrayLike, far: float = 0.01) -> float:
     """The largest TAR with a false accept rate of at most `far`, in [0, 1]."""
     number("far", far, 0, 1, "a rate in [0, 1]")
     _, fars, tars = rates(similarity, same)
     return float(tars[fars <= far].max())
 
 
-def eer(similarity, same):
+def eer(similarity: ArrayLike, same: ArrayLike) -> float:
     """The equal error rate: FAR = 1 - TAR, on the line between the two thresholds next to it."""
     _, far, tar = rates(similarity, same)
     gap = far - (1 - tar)  # rises from -1 to 1
@@ -98,7 +103,7 @@ def eer(similarity, same):
     return float(far[i - 1] + part * (far[i] - far[i - 1]))
 
 
-def recall_at(embeddings, labels, k=1):
+def recall_at(embeddings: ArrayLike, labels: ArrayLike, k: int = 1) -> float:
     """Share of images that have one of their own person among their k nearest others, by the cosine.
 
     Of others that are equally near, those that count are drawn by lot: the share is the expected one.
@@ -144,7 +149,7 @@ def _found(similarity, same, k):
     return np.where((nearer & same).any(axis=1), 1.0, 1.0 - none)
 
 
-def _people(labels):
+def _people(labels: Any) -> np.ndarray:
     labels = flat(np.asarray(labels))
     if labels.ndim != 1 or labels.dtype == object:
         raise ValueError(

@@ -98,20 +98,20 @@ def test_pairs_broadcast_to_a_table():
     np.testing.assert_allclose(table[2, 4], to_numpy(geometry.angle(x[2, 0], w[4])), rtol=1e-6)
 
 
-@given(st.floats(0, 40), st.floats(1e-3, 5))
+@given(st.floats(-40, 40), st.floats(1e-3, 5))
 def test_ucos_strictly_falls(phi, step):
     high, low = to_numpy(geometry.ucos(ops.convert_to_tensor(np.array([phi, phi + step]))))
     assert low < high
 
 
-@given(st.integers(0, 12))
+@given(st.integers(-12, 12))
 def test_ucos_is_continuous_and_flat_at_every_multiple_of_pi(k):
-    around = k * np.pi + np.array([-1e-3, 0.0, 1e-3]) * (1 if k else np.array([0, 1, 1]))
+    around = k * np.pi + np.array([-1e-3, 0.0, 1e-3])
     values = to_numpy(geometry.ucos(ops.convert_to_tensor(around)))
     np.testing.assert_allclose(values, 1 - 2 * k, atol=1e-6)
 
 
-@given(st.floats(0, 40))
+@given(st.floats(-40, 40))
 def test_ucos_agrees_with_reference(phi):
     value = to_numpy(geometry.ucos(ops.convert_to_tensor(np.array([phi]))))
     np.testing.assert_allclose(value, reference.ucos([phi]), atol=1e-5)

@@ -13,6 +13,7 @@ from exact import Pair, pair_at
 from keras import ops
 
 from marginlab import heads, reference
+from marginlab.family import FAMILY
 
 THETAS = [0, 1e-12, 1e-9, 1e-6, 1e-4, 1e-3, 0.01, 0.1, 1, math.pi / 2, 3]
 THETAS += [math.pi - 1e-4, math.pi - 1e-6, math.pi]
@@ -23,22 +24,14 @@ MARGINS = {
     "arcface": [0.0, 0.1, 0.3, 0.5, 1.0, 2.0, 3.1],
     "combined": [(1.0, 0.3, 0.2), (1.2, 0.4, 0.15), (2.0, 0.5, 0.1)],
 }
-CLASSES = {
-    "normface": heads.NormFace,
-    "sphereface": heads.SphereFace,
-    "cosface": heads.CosFace,
-    "arcface": heads.ArcFace,
-    "combined": heads.CombinedMargin,
-}
+CLASSES = {name: heads.BY_NAME[name] for name in MARGINS}
 DIMS = [2, 8, 64, 512]
 
 
 def make(head_name, margin, num_classes=10, **kwargs):
-    if head_name == "combined":
-        kwargs |= dict(zip(("m1", "m2", "m3"), margin, strict=True))
-    elif margin is not None:
-        kwargs["margin"] = margin
-    return CLASSES[head_name](num_classes=num_classes, **kwargs)
+    names = [setting.name for setting in FAMILY[head_name].margins]
+    margins = margin if len(names) > 1 else [margin] * len(names)
+    return CLASSES[head_name](num_classes, **dict(zip(names, margins, strict=True)), **kwargs)
 
 
 def with_directions(head, w):

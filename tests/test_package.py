@@ -46,6 +46,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(built):
         ["git", "ls-files", "marginlab"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
     assert {name for name in wheel if name.startswith("marginlab/")} == set(tracked)
+    assert "marginlab/py.typed" in wheel  # its type hints are for those who use it too
 
 
 def test_the_source_distribution_builds_and_holds_no_solution(built):

@@ -29,7 +29,7 @@ def same(a, b):
     )
 
 
-@pytest.mark.parametrize("head", ["softmax", "normface", "sphereface", "cosface", "arcface", "combined"])
+@pytest.mark.parametrize("head", heads.BY_NAME)
 def test_every_head_learns_the_digits_with_its_defaults(head):
     """The bar on one seed; the median of five is measured by tests/benchmarks/accuracy.py."""
     result = Trainer(head=head).retrain()

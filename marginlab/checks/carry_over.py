@@ -2,8 +2,12 @@
 
 import math
 
+import numpy as np
+
 from marginlab.checks.points import directions
 from marginlab.checks.report import Case, Mistake, Part, task
+
+__all__ = ["carry_over"]
 
 
 def _carried(W, degrees):
@@ -46,7 +50,7 @@ def _carried(W, degrees):
         ),
     ],
 )
-def carry_over(rng):
+def carry_over(rng: np.random.Generator) -> list[Part]:
     """class directions ``(C, d)`` and the margin in radians, from pytorch-metric-learning's."""
 
     def case(what, dim, classes, degrees):

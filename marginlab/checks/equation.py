@@ -7,6 +7,8 @@ import numpy as np
 from marginlab.checks.points import angles, reference
 from marginlab.checks.report import Case, Mistake, Part, task
 
+__all__ = ["psi", "ucos"]
+
 
 def _waves(phi):
     return np.floor(phi / math.pi)
@@ -94,7 +96,7 @@ def _sign(phi):
         ),
     ],
 )
-def ucos(rng):
+def ucos(rng: np.random.Generator) -> list[Part]:
     """the cosine unrolled, of the shape of phi, which is in radians and at least 0."""
 
     def case(what, low, high, dtype="float32", shape=(9,)):
@@ -203,7 +205,7 @@ def _shown(phi):
         ),
     ],
 )
-def psi(rng):
+def psi(rng: np.random.Generator) -> list[Part]:
     """ψ(θ) = ucos(m₁θ + m₂) - m₃, of the shape of theta; theta and m2 are in radians."""
 
     def case(what, low, high, *m, dtype="float64"):

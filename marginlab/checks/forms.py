@@ -1,23 +1,28 @@
 """Wrong forms, and words about them, that several tasks share."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from marginlab.checks.report import Mistake
 
+__all__ = ["ACOS", "CLIP", "cosines", "flat", "softmax", "whole"]
 
-def flat(x, axis=-1, order=2):
+
+def flat(x: Any, axis: int | None = -1, order: int = 2) -> np.ndarray:
     return x / np.linalg.norm(x, ord=order, axis=axis, keepdims=True)
 
 
-def cosines(x, w):
+def cosines(x: Any, w: Any) -> np.ndarray:
     return np.sum(flat(x) * flat(w), axis=-1)
 
 
-def whole(v):
+def whole(v: np.ndarray) -> np.ndarray:
     return v / np.linalg.norm(v)
 
 
-def softmax(form):
+def softmax(form: Callable) -> Callable:
     def probabilities(*args):
         out = form(*args)
         p = np.exp(out - out.max(axis=1, keepdims=True))

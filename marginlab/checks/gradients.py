@@ -8,6 +8,8 @@ from marginlab.checks.forms import CLIP
 from marginlab.checks.points import pair, reference
 from marginlab.checks.report import Mistake, Part, task
 
+__all__ = ["arcface_gradient"]
+
 
 def _by_hand(x, w, margin, scale):
     return reference.target_gradients(x, w, 1.0, margin, 0.0, scale)[0]
@@ -163,7 +165,7 @@ def _falls(theta, m):
         ),
     ],
 )
-def arcface_gradient(rng):
+def arcface_gradient(rng: np.random.Generator) -> list[Part]:
     """the gradient in x of ArcFace's true logit, ``(B, d)``, row by row; the margin is in radians."""
 
     def case(what, theta, dim, margin, scale, dtype="float32", tol=1e-4, size=None):

@@ -9,6 +9,8 @@ from marginlab.checks.forms import ACOS, CLIP, flat, softmax, whole
 from marginlab.checks.points import TINY, angles, directions, gradient, reference, stretched, turned
 from marginlab.checks.report import Case, Mistake, Part, task
 
+__all__ = ["arcface", "cosface", "sphereface"]
+
 
 def _head(psi, every=False, length=False, scaled=True, normed=(True, True)):
     """A wrong head from its ψ(θ, margin): margin at every class, scale ‖x‖, no scale, not normalised."""
@@ -57,9 +59,24 @@ def _as_written(angle, psi, of_x, of_w):
     return form
 
 
+def _unnormalised(name, what, of_vectors, psi, written):
+    """Vectors that keep their lengths, whichever way the angle is got from them."""
+    forms = [_head(psi, normed=tuple(f is flat for f in of_vectors))]
+    forms += [_as_written(angle, of_angle, *of_vectors) for angle, of_angle in written]
+    why = f"Your logits grow with {what} not normalised."
+    return [Mistake(name, form, why, "Divide x and w by their lengths before the product.") for form in forms]
+
+
+def _wrong_lengths(name, by, way, why, how):
+    """Both vectors, or one of them, divided by something else than their lengths."""
+    angle, of_angle = way
+    pairs = ((by, by), (by, flat), (flat, by))
+    return [Mistake(name, _as_written(angle, of_angle, *pair), why, how) for pair in pairs]
+
+
 def _head_mistakes(psi, *written):
     """What goes wrong with any head, given its ψ(θ, margin), and how that is got from x, w and x·w."""
-    written = written or [(angle, psi) for angle in (_by_rejection, _by_acos, _by_clipped_acos)]
+    written = written or tuple((angle, psi) for angle in (_by_rejection, _by_acos, _by_clipped_acos))
     plain = lambda theta, m: np.cos(theta)  # noqa: E731
     return (
         Mistake(
@@ -136,46 +153,29 @@ def _head_mistakes(psi, *written):
             "Each row sums to 1: softmax has been taken already. And ‖x‖ stands where the scale should.",
             "Leave softmax to the loss, and multiply by the scale.",
         ),
-        *(
-            Mistake(
-                name,
-                form,
-                f"Your logits grow with {what} not normalised.",
-                "Divide x and w by their lengths before the product.",
-            )
-            for name, what, by in (
-                ("x is not normalised", "‖x‖: the embedding is", (_same, flat)),
-                ("w is not normalised", "‖w‖: the class directions are", (flat, _same)),
-                ("neither is normalised", "‖x‖ and ‖w‖: the two are", (_same, _same)),
-            )
-            for form in (
-                _head(psi, normed=tuple(f is flat for f in by)),
-                *(_as_written(*how, *by) for how in written),
-            )
+        *_unnormalised("x is not normalised", "‖x‖: the embedding is", (_same, flat), psi, written),
+        *_unnormalised("w is not normalised", "‖w‖: the class directions are", (flat, _same), psi, written),
+        *_unnormalised("neither is normalised", "‖x‖ and ‖w‖: the two are", (_same, _same), psi, written),
+        *_wrong_lengths(
+            "one length for the whole array",
+            whole,
+            written[0],
+            "Without an axis, norm takes the whole array as one long vector.",
+            "Say along which axis, and keep that axis so that the division fits.",
         ),
-        *(
-            Mistake(name, _as_written(*written[0], *by), why, how)
-            for name, f, why, how in (
-                (
-                    "one length for the whole array",
-                    whole,
-                    "Without an axis, norm takes the whole array as one long vector.",
-                    "Say along which axis, and keep that axis so that the division fits.",
-                ),
-                (
-                    "divided by the squared length",
-                    _squared,
-                    "The root is missing: you divide by ‖x‖².",
-                    "Check it with (3, 4): the length is 5, and not 25.",
-                ),
-                (
-                    "normalised along the batch",
-                    lambda v: flat(v, 0),
-                    "Normalised along the batch: axis 0 runs over examples, and a vector is a row.",
-                    "Take lengths along the last axis.",
-                ),
-            )
-            for by in ((f, f), (f, flat), (flat, f))
+        *_wrong_lengths(
+            "divided by the squared length",
+            _squared,
+            written[0],
+            "The root is missing: you divide by ‖x‖².",
+            "Check it with (3, 4): the length is 5, and not 25.",
+        ),
+        *_wrong_lengths(
+            "normalised along the batch",
+            lambda v: flat(v, 0),
+            written[0],
+            "Normalised along the batch: axis 0 runs over examples, and a vector is a row.",
+            "Take lengths along the last axis.",
         ),
         Mistake(
             "normalised along the batch",
@@ -399,7 +399,7 @@ def _arc(theta, m):
         *_head_mistakes(_arc),
     ],
 )
-def arcface(rng):
+def arcface(rng: np.random.Generator) -> list[Part]:
     """ArcFace's logits ``(B, C)``; the margin is in radians."""
     past = (2.7, 2.8, 2.9, 3.1, 1.0)
     tiny = _classes("tiny angles", TINY, 6, 2, 0.5, 64.0, rng)
@@ -478,7 +478,7 @@ def _sphere(theta, m):
         *_head_mistakes(_sphere),
     ],
 )
-def sphereface(rng):
+def sphereface(rng: np.random.Generator) -> list[Part]:
     """SphereFace's logits ``(B, C)``; the margin is a multiplier of at least 1, of any real value."""
     tiny = _classes("tiny angles", TINY, 6, 2, 4.0, 64.0, rng)
     ordinary = _classes("ordinary angles", (0.2, 0.6, 0.9, 1.2, 1.4), 9, 8, 2.0, 30.0, rng)
@@ -541,7 +541,7 @@ def _cos(theta, m):
         *_head_mistakes(_cos, (lambda x, w, c: c, lambda c, m: c - m)),
     ],
 )
-def cosface(rng):
+def cosface(rng: np.random.Generator) -> list[Part]:
     """CosFace's logits ``(B, C)``; the margin is in cosine units."""
     ordinary = _classes("ordinary angles", (0.2, 0.6, 1.0, 1.5, 1.9, 2.9), 9, 8, 0.35, 30.0, rng)
     tiny = _classes("tiny angles", TINY, 6, 2, 0.35, 64.0, rng)

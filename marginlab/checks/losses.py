@@ -8,6 +8,8 @@ import numpy as np
 from marginlab.checks.points import reference
 from marginlab.checks.report import Case, Mistake, Part, task
 
+__all__ = ["cross_entropy"]
+
 
 def _of(array, labels):
     return array[np.arange(len(labels)), labels]
@@ -99,7 +101,7 @@ _FROM_LOGITS = "Write the logarithm of the quotient as a difference: no probabil
         ),
     ],
 )
-def cross_entropy(rng):
+def cross_entropy(rng: np.random.Generator) -> list[Part]:
     """the cross-entropy of each row in nats, ``(B,)``, at logits of any size."""
 
     def case(what, logits, dtype="float32", **rest):

@@ -8,6 +8,8 @@ import numpy as np
 from marginlab.checks.points import directions, reference, scalars, stretched
 from marginlab.checks.report import Case, Mistake, Part, task
 
+__all__ = ["blockwise", "memory"]
+
 
 def _log_sum(x, w, scale, block=None):
     logits = reference.logits(x, w, scale=scale)
@@ -139,7 +141,7 @@ def _peak(f, args):
         ),
     ],
 )
-def blockwise(rng):
+def blockwise(rng: np.random.Generator) -> list[Part]:
     """log Σⱼ exp(scale·cos θⱼ), ``(B,)``, in blocks of classes and never with all at once."""
 
     def case(what, n, classes, dim, scale, block, dtype="float32", **rest):
@@ -265,7 +267,7 @@ def _bytes(per_weight, per_logit, each=4):
         ),
     ],
 )
-def memory(rng):
+def memory(rng: np.random.Generator) -> list[Part]:
     """float32's bytes of class directions, gradient, Adam's two averages and three (B, C) arrays."""
     some = [tuple(int(n) for n in rng.integers(2, 5000, 3)) for _ in range(3)]
     what = "{0} classes, {1} dimensions, a batch of {2}"

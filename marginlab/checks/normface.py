@@ -6,6 +6,8 @@ from marginlab.checks.forms import softmax, whole
 from marginlab.checks.points import directions, reference, stretched
 from marginlab.checks.report import Case, Mistake, Part, task
 
+__all__ = ["normface"]
+
 
 def _warnings(f, args):
     """How often NumPy would have warned."""
@@ -122,7 +124,7 @@ def _sized(by_x=1.0, by_w=1.0):
         ),
     ],
 )
-def normface(rng):
+def normface(rng: np.random.Generator) -> list[Part]:
     """NormFace's logits scale·cos θ, ``(B, C)``."""
 
     def case(what, n, classes, dim, scale, dtype="float32"):

@@ -1,9 +1,11 @@
 """What a task is made of, and the report on a student's function."""
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
+
+__all__ = ["Case", "Finding", "Mistake", "Part", "Report", "Task", "Words", "task"]
 
 
 class Case(NamedTuple):
@@ -105,29 +107,29 @@ class Report:
     called: str = "f"
 
     @property
-    def passed(self):
+    def passed(self) -> bool:
         return self.finding is None
 
     @property
-    def kind(self):
+    def kind(self) -> str:
         return self.finding.kind if self.finding else "right"
 
     @property
-    def mistake(self):
+    def mistake(self) -> str:
         return (self.finding.mistake or self.finding.kind) if self.finding else ""
 
     @property
-    def score(self):
+    def score(self) -> float:
         """The share of the marks, from 0 to 1."""
         return sum(self.weights[name] for name, right in self.parts.items() if right) / sum(
             self.weights.values()
         )
 
-    def marks(self, maximum):
+    def marks(self, maximum: float) -> float:
         """The marks out of a maximum, to a quarter of a mark, rounded down."""
         return int(4 * maximum * self.score + 1e-9) / 4
 
-    def hint(self, level=1):
+    def hint(self, level: int = 1) -> Words:
         """Level 1 says where it first differs, 2 why that may be, 3 how to go on.
 
         Raises:
@@ -155,7 +157,7 @@ class Report:
         return f"<check_{self.task}: {'passed' if self.passed else self.mistake}>"
 
 
-def task(arguments, truth, mistakes):
+def task(arguments: str, truth: Callable, mistakes: Iterable[Mistake]) -> Callable[[Callable], Task]:
     """Makes a function ``points(rng) -> [Part]`` the `Task` of the function's name."""
 
     def make(points):

@@ -7,6 +7,8 @@ import numpy as np
 from marginlab.checks.points import room, scalars
 from marginlab.checks.report import Mistake, Part, task
 
+__all__ = ["largest_margin", "least_scale", "loss_floor"]
+
 
 def _on_the_circle(scale, classes):
     """The logits of a perfect image, the true class first, for classes evenly on the circle."""
@@ -132,7 +134,7 @@ _SIMPLEX = (
         ),
     ],
 )
-def loss_floor(rng):
+def loss_floor(rng: np.random.Generator) -> list[Part]:
     """NormFace's lowest loss in nats for classes spread evenly over the circle, a number."""
     some = [(float(s), int(C)) for s, C in zip(rng.uniform(0.5, 20, 3), rng.integers(5, 20, 3), strict=True)]
     digits = {"size": 0.0}  # six of them, however small the loss
@@ -234,7 +236,7 @@ def _largest(classes):
         ),
     ],
 )
-def largest_margin(rng):
+def largest_margin(rng: np.random.Generator) -> list[Part]:
     """CosFace's largest feasible margin in the plane, in cosine units, a number."""
     several = [(int(C),) for C in rng.choice(np.arange(5, 60), 4, replace=False)]
     return [
@@ -325,7 +327,7 @@ def _least(classes, probability):
         ),
     ],
 )
-def least_scale(rng):
+def least_scale(rng: np.random.Generator) -> list[Part]:
     """the least scale at which the true class can have the probability on the circle, a number."""
     some = [
         (int(C), float(P)) for C, P in zip(rng.integers(5, 15, 2), rng.uniform(0.6, 0.95, 2), strict=True)

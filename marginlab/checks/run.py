@@ -19,6 +19,8 @@ import numpy as np
 
 from marginlab.checks.report import Finding, Report, Task
 
+__all__ = ["PRINTED", "SECONDS", "SHOWN", "examine"]
+
 SECONDS = 10.0  # for all calls together; a right function needs well under 2
 PRINTED = 20_000  # characters, over all calls
 SHOWN = 400  # of them, in the report
@@ -68,7 +70,9 @@ def _in_thread(work, seconds):
         thread.join(seconds)
     finally:  # when the kernel is interrupted too
         if thread.is_alive():  # Python code stops at its next instruction; C code, when it returns
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(_Stop))
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Stop)
+            )
             thread.join(0.5)
         sys.stdout = screen
     return sink, thread.is_alive()
@@ -132,7 +136,7 @@ def _exception(error, case):
     ]
     line = ""
     if frames:
-        source = linecache.getline(frames[-1].filename, frames[-1].lineno).strip()
+        source = linecache.getline(frames[-1].filename, frames[-1].lineno or 0).strip()
         line = f", in line {frames[-1].lineno} of its cell or file" + (f": {source}" if source else "")
     if isinstance(error, NotImplementedError):
         why, how = "The task has not been begun, or not been finished.", "Write the function first."
@@ -145,11 +149,11 @@ def _exception(error, case):
     return Finding("exception", f"With {case.what} it raises {type(error).__name__}{line}.", why, how)
 
 
-def _array(got):
+def _array(got: Any):
     """A result as a NumPy array of real numbers, or a Finding that says why it is none."""
-    home = type(got).__module__.split(".")[0]
+    home, plain = type(got).__module__.split(".")[0], isinstance(got, int | float)
     if isinstance(got, bool) or not (
-        isinstance(got, int | float) or home in ("numpy", "tensorflow", "keras", "torch", "jax", "jaxlib")
+        plain or home in ("numpy", "tensorflow", "keras", "torch", "jax", "jaxlib")
     ):
         kind = {list: "a list", str: "a string", complex: "a complex number", dict: "a dict", bool: "a bool"}
         name = kind.get(

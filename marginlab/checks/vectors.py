@@ -8,6 +8,8 @@ from marginlab.checks.forms import ACOS, CLIP, cosines, flat
 from marginlab.checks.points import TINY, directions, gradient, pair, reference, stretched
 from marginlab.checks.report import Case, Mistake, Part, task
 
+__all__ = ["angle", "unit"]
+
 
 def _clipped(x, w, epsilon):
     return np.arccos(np.clip(cosines(x.astype("float64"), w.astype("float64")), epsilon - 1, 1 - epsilon))
@@ -83,7 +85,7 @@ def _clipped(x, w, epsilon):
         ),
     ],
 )
-def unit(rng):
+def unit(rng: np.random.Generator) -> list[Part]:
     """x̂ = x/‖x‖ of each row, ``(B, d)``; the zero vector stays zero."""
     rows = stretched(directions(6, 3, rng), rng)
     long = directions(6, 4, rng) * np.array([1e-10, 1e-7, 1e-3, 1.0, 1e5, 1e10])[:, None]
@@ -222,7 +224,7 @@ def unit(rng):
         ),
     ],
 )
-def angle(rng):
+def angle(rng: np.random.Generator) -> list[Part]:
     """the angle of each pair of rows in radians, ``(B,)``, accurate at tiny angles in float32 too."""
     tiny = np.array([1e-5, 1e-6, 1e-7, 1e-7])
     near_pi = math.pi - np.array([1e-3, 1e-2, 0.3, 1e-4])

@@ -7,6 +7,8 @@ import numpy as np
 from marginlab.checks.points import verification
 from marginlab.checks.report import Case, Mistake, Part, task
 
+__all__ = ["eer", "tar_at_far"]
+
 
 def _tar(scores, same, far):
     return verification.tar_at(scores, same, far)
@@ -129,7 +131,7 @@ _EXCHANGED = (
         ),
     ],
 )
-def tar_at_far(rng):
+def tar_at_far(rng: np.random.Generator) -> list[Part]:
     """the share of same pairs accepted, where at most a share far of the others is, a number."""
 
     def case(what, same, others, far, **rest):
@@ -211,7 +213,7 @@ def tar_at_far(rng):
         ),
     ],
 )
-def eer(rng):
+def eer(rng: np.random.Generator) -> list[Part]:
     """the rate at which false accepts and false rejects are as frequent, a number."""
 
     def case(what, same, others, apart):

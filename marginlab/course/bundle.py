@@ -6,6 +6,8 @@ from pathlib import Path
 
 from marginlab.course.sheets import SHEET, release
 
+__all__ = ["bundle"]
+
 _HANDOUT = Path(__file__).parent / "handout"
 
 

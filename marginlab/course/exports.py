@@ -15,6 +15,8 @@ from nbgrader.utils import is_solution
 
 from marginlab.course.sheets import cell_name
 
+__all__ = ["LARGEST", "Submission", "collect", "read", "unpack"]
+
 LARGEST = 2**26  # bytes of one file
 _STUDENT = 2**27  # bytes of one student's files together
 _EXPORT = 2**32  # bytes of an export

@@ -15,6 +15,8 @@ from nbgrader.utils import is_locked
 
 from marginlab.course.sheets import cell_name, say
 
+__all__ = ["Harmless", "clean_html", "clean_output", "clean_text", "harmless"]
+
 _PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 _TAGS = {

@@ -18,10 +18,13 @@ import signal
 import sys
 import threading
 import traceback
+from typing import Any
+
+__all__ = ["PRINTED", "SHOWN", "Agent", "Pipe", "Screen", "limit", "listen", "main", "make_shell"]
 
 sys.path.pop(0)  # this folder: a submission's `import report` must not find the course's
 _here = os.path.dirname(os.path.abspath(__file__))
-_plain = {"__name__": "plain", "__file__": os.path.join(_here, "plain.py")}
+_plain: dict[str, Any] = {"__name__": "plain", "__file__": os.path.join(_here, "plain.py")}
 with open(_plain["__file__"], encoding="utf-8") as _file:
     exec(compile(_file.read(), _plain["__file__"], "exec"), _plain)
 
@@ -146,7 +149,7 @@ def make_shell(emit):
         def ask_exit(self):
             raise SystemExit
 
-    Shell.colors = "nocolor"
+    Shell.colors = "nocolor"  # pyright: ignore[reportAttributeAccessIssue] (a trait)
     shell = Shell.instance()
     shell.events.register("pre_run_cell", lambda *_: shown.update(bytes=0))
     return shell
@@ -235,7 +238,7 @@ class Agent:
 
 def listen(stream, requests, agent):
     """Take requests off the pipe; one to stop goes to the main thread, if that is still at work on it."""
-    main = threading.main_thread().ident
+    main: Any = threading.main_thread().ident
     while True:
         found = _plain["read_frame"](stream)
         if found is None:

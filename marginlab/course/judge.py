@@ -22,6 +22,8 @@ from multiprocessing.connection import Connection
 
 from marginlab.course import plain
 
+__all__ = ["PRINTED", "Line", "Stuck", "needs", "serve", "test", "values"]
+
 PRINTED = 100_000  # characters of a test
 _WAIT = 3.0  # seconds for a call that was given up to come back
 
@@ -222,4 +224,4 @@ def serve(connection: Connection, given: Sequence[tuple[str, str]], limit: Calla
     with contextlib.suppress(EOFError, BrokenPipeError):
         connection.send(("ready", None))
         while True:
-            connection.send(("verdict", test(line, *connection.recv(), space)))
+            connection.send(("verdict", test(line, *connection.recv(), space)))  # pyright: ignore[reportCallIssue]

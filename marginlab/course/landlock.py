@@ -17,6 +17,8 @@ import signal
 import struct
 import sys
 
+__all__ = ["NOBODY", "OWN", "die_with_parent", "main", "version"]
+
 _NEW = {"user": 0x10000000, "mount": 0x20000, "net": 0x40000000, "pid": 0x20000000, "ipc": 0x08000000}
 _NEW |= {"uts": 0x04000000}
 _BIND, _RECURSIVE, _PRIVATE, _DETACH = 4096, 16384, 1 << 18, 2

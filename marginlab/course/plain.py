@@ -12,8 +12,11 @@ the package: it is read on both sides of the wall.
 
 import json
 import struct
+from typing import Any
 
 import numpy as np
+
+__all__ = ["LARGEST", "Opaque", "dumps", "frame", "loads", "read_frame"]
 
 LARGEST = 2**26  # bytes of a message
 _DEEPEST = 30
@@ -91,7 +94,7 @@ def _write_array(value, buffers):
     return [tag, array.dtype.name, list(array.shape), len(data)]
 
 
-def loads(data: bytes) -> object:
+def loads(data: bytes) -> Any:
     """The value of the bytes.
 
     Raises:

@@ -13,7 +13,9 @@ from nbgrader.utils import is_grade
 
 from marginlab.course.sheets import SHEET, cell_name
 
-COLUMNS = ("student", "name", "score", "of", "manual", "said")
+__all__ = ["COLUMNS", "as_text", "tell", "write_grades", "write_report"]
+
+COLUMNS: tuple[str, ...] = ("student", "name", "score", "of", "manual", "said")
 # What a spreadsheet takes for a formula, and its wide twins.
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat.v4 import new_notebook
@@ -37,6 +38,8 @@ from marginlab.course.sheets import (
     write_notebook,
 )
 from marginlab.course.shutin import Limits, ShutIn
+
+__all__ = ["Batch", "Job", "Stopped", "grade"]
 
 # So that nbgrader's own commands, formgrader first of all, go on in the folder that was graded into.
 _GRADED = """c = get_config()
@@ -118,7 +121,7 @@ class Batch:
     def __init__(self, job: Job):
         self.job, self.running, self.done, self.stopped = job, set(), [], threading.Event()
         windows = sys.platform == "win32"
-        self.context = multiprocessing.get_context("spawn" if windows else "forkserver")
+        self.context: Any = multiprocessing.get_context("spawn" if windows else "forkserver")
         if not windows:  # or each process would import them again
             self.context.set_forkserver_preload(["marginlab.course"])
 

@@ -11,6 +11,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
@@ -26,6 +27,27 @@ from nbgrader.preprocessors import (
 )
 from nbgrader.utils import is_grade, is_locked, is_solution
 from traitlets import List, Unicode
+
+__all__ = [
+    "SHEET",
+    "Folder",
+    "ForStudents",
+    "Numbers",
+    "Restore",
+    "WithoutNotes",
+    "cell_name",
+    "hidden_removed",
+    "numbers",
+    "release",
+    "say",
+    "set_numbers",
+    "sheets",
+    "steps_of",
+    "through",
+    "variants",
+    "write_notebook",
+    "write_numbers",
+]
 
 SHEET = "exercises.ipynb"
 
@@ -135,7 +157,8 @@ def variants(
     paths = []
     for student in students:
         for name, nb in zip(sheets(source), plain, strict=True):
-            nb = set_numbers(nbformat.from_dict(nb), f"{seed}/{student}/{name}")
+            copy: Any = nbformat.from_dict(nb)
+            nb = set_numbers(copy, f"{seed}/{student}/{name}")
             paths.append(write_notebook(nb, Path(target, student, name, SHEET)))
     return paths
 

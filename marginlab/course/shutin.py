@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+import typing
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from traitlets import Any
 
 from marginlab.course import judge, landlock, plain, walls
 from marginlab.course.sheets import cell_name, hidden_removed, say
+
+__all__ = ["GRACE", "Court", "Died", "Interpreter", "Limits", "Outputs", "ShutIn", "Stuck", "error", "where"]
 
 GRACE = 3.0  # seconds that a cell has to end after it was asked to
 _OUTPUTS = 400  # of a cell
@@ -242,7 +245,7 @@ class Court:
 
     def _start(self):
         start = _starting()
-        context = multiprocessing.get_context(start)
+        context: typing.Any = multiprocessing.get_context(start)
         self.connection, theirs = context.Pipe()
         limit = functools.partial(_limit_memory, self.limits.megabytes)
         first = functools.partial(_copied, theirs.fileno(), limit) if start == "fork" else limit
@@ -396,7 +399,7 @@ class ShutIn(NbGraderPreprocessor):
                 outputs.kept.append(error("AssertionError", "The visible test failed."))
             return
         verdict = self.court.test(
-            cell_name(cell), cell.source, self.interpreter, self.timeout, lambda _: None
+            cell_name(cell) or "", cell.source, self.interpreter, self.timeout, lambda _: None
         )
         if verdict["error"] and verdict["printed"]:
             outputs.kept = [new_output("stream", name="stdout", text=verdict["printed"])]

@@ -20,6 +20,19 @@ from pathlib import Path
 
 from marginlab.course import landlock
 
+__all__ = [
+    "DISK",
+    "INSTALL",
+    "KINDS",
+    "Bubblewrap",
+    "Landlock",
+    "NoWall",
+    "Trusted",
+    "Wall",
+    "find",
+    "interpreter",
+]
+
 DISK = 2**29  # bytes that a submission may write
 _HOME = landlock.OWN
 _PACKAGE = Path(__file__).resolve().parents[1]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from marginlab import plots
 
@@ -65,24 +67,25 @@ class Hazard:
     curve: np.ndarray | None = None
     log_y: bool = False
 
-    def run(self, points=None):
+    def run(self, points: ArrayLike | None = None) -> Result:
         """A `Result` at points ``(n,)``, by default the record's own."""
         points = self.points if points is None else np.asarray(points)
         with np.errstate(all="ignore"):  # what NumPy would warn of is what is shown
-            values = [f and np.asarray(f(points), "float64") for f in (self.naive, self.cured, self.truth)]
-        return Result(points, *values)
+            naive, cured = (np.asarray(form(points), "float64") for form in (self.naive, self.cured))
+            truth = self.truth and np.asarray(self.truth(points), "float64")
+        return Result(points, naive, cured, truth)
 
-    def fails(self, values):
+    def fails(self, values: ArrayLike) -> np.ndarray:
         """At which of the record's points values ``(n,)`` fail as described: booleans ``(n,)``."""
         truth = self.truth and np.asarray(self.truth(self.points), "float64")
         with np.errstate(all="ignore"):
             return self.wrong(self.points, np.asarray(values, "float64"), truth)
 
-    def source(self, form="naive"):
+    def source(self, form: str = "naive") -> str:
         """The source of `naive`, `cured` or `truth`, as the book shows it."""
         return textwrap.dedent(inspect.getsource(getattr(self, form)))
 
-    def table(self):
+    def table(self) -> str:
         """Points, naive and cured values and the truth in columns, and what to see in them."""
         result = self.run()
         columns = {"naive": result.naive, "cured": result.cured, "truth": result.truth}
@@ -96,11 +99,11 @@ class Hazard:
         head, foot = (textwrap.fill(words, 78) for words in (f"{self.name}: {self.quantity}", self.see))
         return "\n".join([head, "", *lines, "", foot])
 
-    def demonstrate(self):
+    def demonstrate(self) -> None:
         """Print the table."""
         print(self.table())
 
-    def plot(self, ax=None):
+    def plot(self, ax: Axes | None = None) -> Axes:
         """Draw naive and cured values; returns the Axes."""
         ax = _DRAW[self.draw](self, self.run(self.curve), ax)
         quantity = self.quantity.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")

@@ -1,7 +1,5 @@
+# type: ignore (a record is a class of functions without a self: see `record_of`)
 """Hazards met in 01_softmax: softmax."""
-
-# A record is a class of functions without a self: see `record_of`.
-# pyright: reportSelfClsParameterName=false
 
 import math
 
