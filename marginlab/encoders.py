@@ -8,6 +8,8 @@ ReLU there would shut the embeddings into one quadrant (see the hazard of that n
 import keras
 from keras import layers
 
+from marginlab.recipe import RECIPE
+
 SIDE = 28
 
 
@@ -33,7 +35,7 @@ def convnet(dim=2):
     )
 
 
-def fast(dim=2, hidden=(96, 48)):
+def fast(dim=2, hidden=RECIPE.hidden):
     """A small network for sliders: the image averaged to 14×14, then ReLU layers.
 
     It trains in about a second on two cores, and is small enough to be trained

@@ -21,6 +21,7 @@ import tensorflow as tf
 from marginlab import _checks, encoders, geometry, heads
 from marginlab.data import load_mnist, shown_images
 from marginlab.family import FAMILY
+from marginlab.recipe import RECIPE
 from marginlab.room import budget
 
 
@@ -162,11 +163,11 @@ class Trainer:
         seed=0,
         *,
         encoder=encoders.fast,
-        epochs=5,
-        batch_size=120,
-        learning_rate=0.02,
-        beta_2=0.95,
-        anneal=(0.2, 0.7),
+        epochs=RECIPE.epochs,
+        batch_size=RECIPE.batch,
+        learning_rate=RECIPE.rate,
+        beta_2=RECIPE.beta2,
+        anneal=RECIPE.anneal,
         frames=10,
         sample=1000,
         digits=range(10),
