@@ -10,6 +10,8 @@ from collections.abc import Iterable
 import keras
 from keras import layers
 
+from marginlab.recipe import RECIPE
+
 __all__ = ["SIDE", "convnet", "fast"]
 
 SIDE = 28
@@ -37,7 +39,7 @@ def convnet(dim: int = 2) -> keras.Sequential:
     )
 
 
-def fast(dim: int = 2, hidden: Iterable[int] = (96, 48)) -> keras.Sequential:
+def fast(dim: int = 2, hidden: Iterable[int] = RECIPE.hidden) -> keras.Sequential:
     """A small network for sliders: the image averaged to 14×14, then ReLU layers.
 
     It trains in about a second on two cores, and is small enough to be trained

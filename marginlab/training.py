@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from marginlab import _checks, encoders, family, geometry, heads
 from marginlab.data import load_mnist, shown_images
+from marginlab.recipe import RECIPE
 from marginlab.room import budget
 
 __all__ = ["Frame", "Result", "Trainer"]
@@ -168,11 +169,11 @@ class Trainer:
         seed: int = 0,
         *,
         encoder: Callable[[], keras.Model] = encoders.fast,
-        epochs: int = 5,
-        batch_size: int = 120,
-        learning_rate: float = 0.02,
-        beta_2: float = 0.95,
-        anneal: tuple[float, float] | None = (0.2, 0.7),
+        epochs: int = RECIPE.epochs,
+        batch_size: int = RECIPE.batch,
+        learning_rate: float = RECIPE.rate,
+        beta_2: float = RECIPE.beta2,
+        anneal: tuple[float, float] | None = RECIPE.anneal,
         frames: int = 10,
         sample: int = 1000,
         digits: Iterable[int] = range(10),

@@ -1,19 +1,24 @@
-"""The trainer in the page against the package, in a real browser: the same values, gradients and losses."""
+"""The trainer in the page against the package: the same values, gradients and losses.
 
-import base64
+In a bare V8; that a browser makes the same run to the last digit is in test_explorer_page.
+"""
+
+import inspect
 import math
-from pathlib import Path
+import re
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from exact import pair_at
+from py_mini_racer import MiniRacer
+from v8 import V8
 
-from marginlab import budget, encoders, geometry, heads, load_mnist, reference
+from marginlab import Trainer, budget, encoders, geometry, heads, load_mnist, reference
+from marginlab.explorer import bundle
 from marginlab.family import FAMILY
 
-SOURCES = Path(__file__).parents[1] / "marginlab" / "explorer"
 THETAS = [0, 1e-12, 1e-9, 1e-6, 1e-4, 1e-3, 0.01, 0.1, 1, math.pi / 2, 3]
 THETAS += [math.pi - 1e-4, math.pi - 1e-6, math.pi]
 SETTINGS = [
@@ -32,18 +37,11 @@ def margins(settings):
 
 
 @pytest.fixture(scope="module")
-def engine(browser):
-    """A page that holds the modules as `engine` and `kernels`; its `evaluate` runs JavaScript with them."""
-    page = browser.new_page()
-    for name in ("engine", "kernels"):
-        page.evaluate(
-            """async ([name, text]) => {
-                self[name] = await import(URL.createObjectURL(new Blob([text], {type: "text/javascript"})));
-            }""",
-            [name, (SOURCES / f"{name}.js").read_text(encoding="utf-8")],
-        )
-    yield page
-    page.close()
+def engine():
+    """A V8 that holds the modules as globals; its `evaluate` runs JavaScript with them."""
+    engine = V8("worker", "room")
+    yield engine
+    engine.close()
 
 
 def close(ours, theirs, size=1.0, rtol=1e-10):
@@ -69,7 +67,8 @@ def test_target_logit_and_its_gradients(engine, points, settings):
     x, w = points
     got = engine.evaluate(
         """([x, w, settings]) => x.map((_, i) => {
-            const {theta, psi, gx, gw} = engine.target(engine.unit(...x[i]), engine.unit(...w[i]), settings);
+            const [u, v] = [x[i], w[i]].map(it => equation.unit(...it));
+            const {theta, psi, gx, gw} = equation.target(u, v, settings);
             return [theta, psi, ...gx, ...gw];
         })""",
         [x.tolist(), w.tolist(), settings],
@@ -87,7 +86,7 @@ def test_target_logit_and_its_gradients(engine, points, settings):
 
 def head_gradients(engine, x, w, labels, settings, a=1.0, b=None):
     script = """([x, w, b, labels, settings, a]) => {
-        const out = engine.headGradients(x, w, b, labels, settings, a);
+        const out = head.headGradients(x, w, b, labels, settings, a);
         return Object.fromEntries(Object.entries(out).map(([k, v]) => [k, [...v]]));
     }"""
     b = [0.0] * 10 if b is None else b.tolist()
@@ -158,7 +157,7 @@ def test_naive_forms_fail_as_they_do_in_float32(engine):
         return engine.evaluate(
             """([theta, settings]) => {
                 const f = Math.fround, at = [5.84 + theta, 5.84].map(t => [f(Math.cos(t)), f(Math.sin(t))]);
-                const {psi, gx} = engine.target(engine.unit(...at[0]), engine.unit(...at[1]), settings);
+                const {psi, gx} = equation.target(equation.unit(...at[0]), equation.unit(...at[1]), settings);
                 return [psi, ...gx].map(v => Number.isFinite(v) ? v : null);
             }""",
             [theta, {"head": head, "margin": margin, "naive": naive}],
@@ -187,7 +186,7 @@ def test_the_budget_is_the_packages(engine):
             tuple(settings[m] for m in ("m1", "m2", "m3")) if head == "combined" else settings.get("margin")
         )
         for scale in (1.0, 30.0, 128.0):
-            ours = engine.evaluate("s => engine.budget(s)", settings | {"scale": scale})
+            ours = engine.evaluate("s => room.budget(s)", settings | {"scale": scale})
             theirs = budget(10, 2, head, margin, scale)
             assert ours["feasible"] == theirs.feasible
             assert ours["loss"] == pytest.approx(theirs.best_loss, rel=1e-9, abs=1e-12)
@@ -195,7 +194,7 @@ def test_the_budget_is_the_packages(engine):
 
 def test_kernels_four_at_a_time_are_the_plain_ones(engine):
     plain, simd = engine.evaluate(
-        """() => [engine.plain, kernels.simd(1)].map(k => {
+        """() => [network.plain, kernels.simd(1)].map(k => {
             const n = 48, fill = a => { a.forEach((_, i) => { a[i] = Math.sin(i + a.length); }); return a; };
             const [w, y, value] = [20 * n, n, 7].map(size => fill(k.array(Float32Array, size)));
             const index = k.array(Uint8Array, 7);
@@ -219,18 +218,18 @@ def shades(images):
 def in_the_page(engine, images, labels):
     """Puts `data` into the page: these images to train with, the first 200 to look at."""
     pixels = shades(images)
-    packed = base64.b64encode((pixels[:, ::2] << 4 | pixels[:, 1::2]).tobytes()).decode()
+    engine.put("packed", (pixels[:, ::2] << 4 | pixels[:, 1::2]).tobytes())
+    engine.put("labels", labels.astype("uint8").tobytes())
     engine.evaluate(
-        """([packed, labels]) => {
-            const bytes = Uint8Array.from(atob(packed), c => c.charCodeAt(0));
+        """() => {
             self.fast = kernels.simd();
-            const set = n =>
-                engine.unpack(bytes.subarray(0, n * 98), Uint8Array.from(labels.slice(0, n)), fast);
+            const part = (buffer, n) => new Uint8Array(buffer, 0, n);
+            const set = n => network.unpack(part(packed, n * 98), part(labels, n), fast);
             const sample = Uint32Array.from([...Array(200).keys()]);
-            self.data = {train: set(labels.length), test: set(200), sample};
+            self.data = {train: set(labels.byteLength), test: set(200), sample};
             fast.keep();
-        }""",
-        [packed, labels.tolist()],
+            return 0;
+        }"""
     )
 
 
@@ -287,7 +286,7 @@ def test_the_same_weights_and_images_give_the_losses_of_keras(engine, name, reci
     start, losses = keras_losses(name, images, labels, **RECIPES[recipe])
     in_the_page(engine, images, labels)
     # The plain loops are the same numbers, slowly: for one head that is enough.
-    for kernels in ("fast", "engine.plain") if name == "arcface" else ("fast",):
+    for kernels in ("fast", "network.plain") if name == "arcface" else ("fast",):
         ours = engine.evaluate(
             """([weights, settings, recipe, many, kernels]) => {
                 if (settings.head !== "softmax") weights = [...weights, ...Array(10).fill(0)];  // its bias
@@ -317,7 +316,7 @@ def test_a_drawn_digit_is_embedded_as_a_test_image_is(engine):
             let reader;
             const options = {kernels: fast, onReader: it => { reader = it; }};
             const frames = [...engine.train(data, settings, options)];
-            const ours = images.map(image => [...reader(engine.pack(image.flat()))]);
+            const ours = images.map(image => [...reader(network.pack(image.flat()))]);
             return [ours, [...frames.at(-1).embeddings.slice(0, 2 * images.length)]];
         }""",
         [images[:20].tolist(), FAMILY["arcface"].defaults | {"head": "arcface"}],
@@ -347,3 +346,130 @@ def test_a_run_stops_where_acos_gives_nan_and_says_why(engine):
     assert cured[-1]["accuracy"] > 0.9
     assert cured == engine.evaluate(run, [settings | {"naive": None}])  # the same seed, the same run
     assert cured != engine.evaluate(run, [settings | {"naive": None, "seed": 1}])
+
+
+def test_both_engines_follow_one_recipe(engine):
+    """What a run does unless told otherwise: of the Trainer by its signature, of the page by what it does."""
+    usual = {name: p.default for name, p in inspect.signature(Trainer).parameters.items()}
+    names = {
+        "epochs": "epochs",
+        "batch": "batch_size",
+        "rate": "learning_rate",
+        "beta2": "beta_2",
+        "anneal": "anneal",
+    }
+    ours = engine.evaluate("() => tables.RECIPE")
+    assert tuple(ours.pop("hidden")) == inspect.signature(encoders.fast).parameters["hidden"].default
+    assert usual["encoder"] is encoders.fast
+    assert {k: tuple(v) if isinstance(v, list) else v for k, v in ours.items()} == {
+        k: usual[name] for k, name in names.items()
+    }
+    # And both do so: the rate of some steps, the margin's share at them, and the constants of Adam.
+    trainer = Trainer("arcface")
+    steps, optimizer = trainer.steps, trainer._optimizer
+    (images, labels), _ = load_mnist()
+    in_the_page(engine, images[:1200], labels[:1200])
+    whole = """([settings, options]) => {
+        const frames = [...engine.train(data, settings, {...options, kernels: fast})].filter(Boolean);
+        return [frames.at(-1).step, [...frames.at(-1).embeddings]];
+    }"""
+    settings = FAMILY["arcface"].defaults | {"head": "arcface", "naive": None}
+    ended = engine.evaluate(whole, [settings, {}])
+    assert ended[0] == 1200 * usual["epochs"] // usual["batch_size"]
+    told = {name: usual[its] for name, its in names.items()} | {"hidden": [96, 48]}
+    assert ended == engine.evaluate(whole, [settings, told])
+    for name, value in {
+        "epochs": 1,
+        "batch": 60,
+        "rate": 0.01,
+        "beta2": 0.999,
+        "anneal": None,
+        "hidden": [48, 48],
+    }.items():
+        assert ended != engine.evaluate(whole, [settings, told | {name: value}]), name
+    assert (optimizer.beta_1, optimizer.beta_2, optimizer.epsilon) == (0.9, usual["beta_2"], 1e-7)
+    some = [1, 50, 249, 250, 251, 900, 2499]
+    rates = engine.evaluate(
+        "([t, s, top]) => t.map(it => engine.rateAt(it, s, top))", [some, steps, usual["learning_rate"]]
+    )
+    np.testing.assert_allclose(
+        rates, [float(optimizer._learning_rate(t)) for t in some], rtol=1e-4, atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("name", ["arcfase", "constructor", "__proto__", "", None])
+def test_a_head_or_a_form_that_there_is_not_is_an_error(engine, name):
+    ask = "s => { try { return equation.psi(1, s); } catch (error) { return String(error); } }"
+    assert re.match(
+        r"Error: head must be one of softmax, .*, got ", engine.evaluate(ask, {"head": name, "margin": 0.3})
+    )
+    said = engine.evaluate(ask, {"head": "arcface", "margin": 0.3, "naive": name})
+    if name:
+        assert re.match(r"Error: naive must be one of acos, .*, got ", said)
+    else:
+        assert said == pytest.approx(math.cos(1.3))
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: "-".join(map(str, s.values())))
+def test_margins_are_those_of_the_family(engine, settings):
+    assert engine.evaluate("s => equation.margins(s)", settings) == list(margins(settings))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    {
+        "row = 40": "a row must have a multiple of 16 numbers, got 40",
+        "many = 257": "a matrix must have at most 256 rows, got 257",
+        "Index = Uint16Array": "an index must be a Uint8Array",
+        "to = 8": "from and to must be within 0 and 7, got 1 and 8",
+        "from = -1": "from and to must be within 0 and 7, got -1 and 6",
+    }.items(),
+)
+@pytest.mark.parametrize(
+    "call",
+    [
+        "gather(y, w, index, value, from, to, row)",
+        "scatter(w, index, value, from, to, y, row)",
+        "dots(value, w, index, from, to, y, row)",
+    ],
+)
+def test_kernels_refuse_what_they_would_read_beside(engine, call, change, words):
+    said = engine.evaluate(
+        f"""() => {{
+            let [row, many, Index, from, to] = [48, 256, Uint8Array, 1, 6];
+            {change};
+            const k = kernels.simd(1), w = k.array(Float32Array, many * row), y = k.array(Float32Array, row);
+            const index = k.array(Index, 7), value = k.array(Float32Array, 7);
+            try {{ k.{call}; return "taken"; }} catch (error) {{ return error.message; }}
+        }}"""
+    )
+    assert said == words
+
+
+@pytest.mark.parametrize(
+    "text", ["import x from './y.js';", "export default 1;", "export { a };", "export let a;"]
+)
+def test_what_the_bundler_does_not_know_it_refuses(monkeypatch, text):
+    monkeypatch.setattr(bundle, "source", lambda name: f"const a = 1;\n{text}\n")
+    with pytest.raises(ValueError, match="must import and export as the others do"):
+        bundle.bundle.__wrapped__("odd")
+
+
+def test_a_bundle_has_each_module_after_those_that_it_imports(tmp_path, monkeypatch):
+    names = [path.stem for path in bundle.HERE.glob("*.js")]
+    assert len(names) > 20
+    for name in names:
+        order = bundle.order(name)
+        assert order[-1] == name
+        for k, each in enumerate(order):
+            assert {found for _, found in bundle.IMPORT.findall(bundle.source(each))} <= set(order[:k])
+    # A module may export what another is called: neither hides the other.
+    for name, text in {
+        "a": "export const b = 1;",
+        "b": 'import { b } from "./a.js";\nexport const c = b + 1;',
+    }.items():
+        (tmp_path / f"{name}.js").write_text(text + "\n")
+    monkeypatch.setattr(bundle, "HERE", tmp_path)
+    racer = MiniRacer()
+    assert racer.eval(f"{bundle.bundle.__wrapped__('b')}; $b.c") == 2
+    racer.close()

@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import re
+import sys
 import threading
 import time
 from pathlib import Path
@@ -13,19 +14,15 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 from test_explorer_page import draw
 
 import marginlab
 from marginlab import budget, explore, reference
-from marginlab.explorer import naive, widget
+from marginlab.explorer import _widgets, bundle, forms, naive
 from marginlab.explorer import page as built
 from marginlab.family import FAMILY
 from marginlab.heads import BY_NAME
-
-HERE = Path(widget.__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +55,13 @@ def settle(*explorers):
 
 def test_sliders_start_at_the_trainers_defaults():
     for head, member in FAMILY.items():
-        assert {s["name"]: s["default"] for s in built.sliders(head)} == member.defaults
+        assert {s["name"]: s["default"] for s in bundle.sliders(head)} == member.defaults
 
 
 @pytest.mark.parametrize("head", FAMILY)
 def test_no_slider_reaches_a_value_that_the_head_refuses(head):
     for end in ("min", "max"):
-        BY_NAME[head](10, **{s["name"]: s[end] for s in built.sliders(head)})
+        BY_NAME[head](10, **{s["name"]: s[end] for s in bundle.sliders(head)})
 
 
 def test_it_shows_a_first_run(explorer):
@@ -106,9 +103,11 @@ def test_bad_seed(seed):
 
 @pytest.mark.parametrize("missing", ["anywidget", "ipywidgets"])
 def test_what_to_install_is_said(missing, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, missing, None)
+    monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.delitem(sys.modules, "marginlab.explorer._widgets")
+    monkeypatch.delattr(marginlab.explorer, "_widgets")
     with pytest.raises(ImportError, match=rf'needs {missing}: pip install "marginlab\[lab\]"'):
-        widget._classes.__wrapped__()
+        explore()
 
 
 # What is sent.
@@ -201,8 +200,14 @@ def test_broken_it_says_at_which_step_which_image_and_why(explorer, sent):
     assert last["loss"] is None
     assert 0 <= last["step"] - died["step"] < 5
     assert died["example"] in trainer.order.numpy()[died["step"] - 1]
-    assert "its cosine came out" in died["why"]
-    assert "NaN at step" in explorer.words
+    assert died["label"] == marginlab.load_mnist()[0][1][died["example"]]
+    assert 0 <= died["theta"] < 1e-3
+    assert np.isfinite(died["at"]).all()
+    assert "came out in float32 as" in died["why"]
+    assert (
+        f"NaN at step {died['step']}, at training image {died['example']:,}, a {died['label']}."
+        in explorer.words
+    )
     assert all(np.isfinite(f["loss"]) for f in explorer.drawing.run["frames"][:-1])
     explorer.breaks.value = ""
     settle(explorer)
@@ -283,7 +288,7 @@ FORMULAS = {
 }
 
 
-@pytest.mark.parametrize("form", naive.FORMS)
+@pytest.mark.parametrize("form", forms.FORMS)
 def test_a_naive_head_is_its_formula_at_the_label_and_the_cosine_elsewhere(form):
     head = naive.naive_head("combined", form, m1=2.0, m2=0.3, m3=0.1, scale=3.0)
     head.build((None, 2))
@@ -303,7 +308,7 @@ def test_an_unguarded_head_remembers_the_first_example_that_fell():
     safe, fallen = [0.6, 0.8], [2.0, 0.0]
     for batch in ([safe, safe], [safe, fallen], [fallen, safe]):
         head(np.array(batch, "float32"), np.array([0, 1]))
-    np.testing.assert_array_equal(head.fell, [2, 1, 1])
+    np.testing.assert_array_equal(head.fell, [2, 1, 1, 0, 2, 0])
 
 
 def test_naive_heads_that_do_not_exist():
@@ -331,7 +336,7 @@ def in_javascript(frame):
 
 @pytest.fixture
 def page(browser):
-    """A page with view.js as a module, `V`; errors in it fail the test."""
+    """A page with view.js and what it draws from as `V`; errors in it fail the test."""
     page = browser.new_page(viewport={"width": 1060, "height": 900})
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -339,7 +344,7 @@ def page(browser):
     def serve(route):
         name = route.request.url.rsplit("/", 1)[1]
         if name.endswith(".js"):
-            route.fulfill(body=built.source(name[:-3]), content_type="text/javascript")
+            route.fulfill(body=bundle.source(name[:-3]), content_type="text/javascript")
         else:
             head = '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
             route.fulfill(body=head + '<body><div id="root"></div>', content_type="text/html")
@@ -348,7 +353,8 @@ def page(browser):
     page.goto("http://explorer.test/")
     page.evaluate(
         """async () => {
-            window.V = await import("/view.js");
+            window.V = {};
+            for (const name of ["view", "frame", "room"]) Object.assign(V, await import(`/${name}.js`));
             window.bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
             window.root = document.getElementById("root");
         }"""
@@ -369,7 +375,7 @@ def view(page, explorer):
             window.settings = {settings};
             window.frames = [{frames}];
             window.view = V.createView(root, {{labels: bytes('{base64_of(list(drawing.labels), "uint8")}'),
-                images: bytes('{base64_of(list(drawing.images), "uint8")}'), heads: V.HEADS}});
+                images: bytes('{base64_of(list(drawing.images), "uint8")}')}});
             view.reset(settings);
             frames.forEach(view.push);
             view.done("Done.");
@@ -391,84 +397,6 @@ SETTINGS = [
 def margins(settings):
     margin = settings.get("margin", [settings.get(m) for m in ("m1", "m2", "m3")])
     return reference.margins(settings["head"], margin)
-
-
-@pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: s["head"])
-def test_the_drawn_pull_is_the_slope_of_psi(page, settings):
-    theta = np.linspace(0.01, 3.13, 40)
-    drawn = page.evaluate("([t, s]) => t.map(x => V.pull(x, s))", [theta.tolist(), settings])
-    np.testing.assert_allclose(drawn, -reference.psi_slope(theta, *margins(settings)[:2]), atol=1e-6)
-    turn = page.evaluate("s => V.turningPoint(s)", settings)
-    m1, m2, _ = margins(settings)
-    assert math.isclose(m1 * turn + m2, math.pi)
-
-
-def test_the_drawn_pull_of_naive_forms(page):
-    def pull(theta, naive, margin=0.5):
-        settings = {"head": "arcface", "margin": margin, "scale": 30, "naive": naive}
-        return page.evaluate("([t, s]) => String(V.pull(t, s))", [theta, settings])
-
-    assert float(pull(1e-3, "clip")) == 0  # within the clip nothing pulls
-    assert float(pull(0.3, "clip")) == pytest.approx(math.sin(0.8), rel=1e-3)
-    assert pull(1e-5, "acos") in ("NaN", "Infinity", "-Infinity")
-    assert float(pull(3.0, "no-unroll")) < 0  # pushed away
-    assert float(pull(2.0, "demo-clip")) == 0
-
-
-@pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: s["head"])
-def test_no_mans_land_is_where_the_answer_is_right_but_not_by_the_margin(page, settings):
-    turns = np.sort(np.random.default_rng(0).uniform(0, 2 * np.pi, 6))
-    w = np.c_[np.cos(turns), np.sin(turns)]
-    wedges = page.evaluate("([w, s]) => V.bands(Float32Array.from(w), s)", [w.ravel().tolist(), settings])
-    phi = np.radians(np.arange(720) / 2 + 0.25)
-    x = np.c_[np.cos(phi), np.sin(phi)]
-    cosines = x @ w.T
-    own, rival = np.argmax(cosines, 1), np.sort(cosines, 1)[:, -2]
-    expected = reference.psi(reference.angle(x, w[own]), *margins(settings)) < rival - 1e-9
-    drawn = np.any([(phi > low) & (phi < high) for low, high in wedges] or [phi < 0], axis=0)
-    assert (drawn == expected).mean() > 0.995
-
-
-def test_regions_are_where_each_class_is_the_answer(page):
-    rng = np.random.default_rng(0)
-    rows = rng.normal(size=(5, 3))
-    polygons = page.evaluate("w => V.regions(w, 4)", rows.ravel().tolist())
-    for r, turn in rng.uniform((0, 0), (3.98, 2 * np.pi), size=(200, 2)):
-        x = r * np.array([np.cos(turn), np.sin(turn)])
-        answer = np.argmax(rows[:, :2] @ x + rows[:, 2])
-        inside = []
-        for polygon in polygons:
-            p = np.array(polygon).reshape(-1, 2) - x
-            q = np.roll(p, -1, axis=0)
-            side = p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]
-            inside.append(len(p) > 2 and bool((side > 0).all()))
-        assert inside == [j == answer for j in range(5)]
-
-
-# Where ten rays may point: anywhere, in one heap, in two, a hair apart, on either side of ±π.
-TURNS = st.one_of(
-    st.lists(st.floats(-math.pi, math.pi), min_size=10, max_size=10),
-    st.floats(-math.pi, math.pi).map(lambda turn: [turn] * 10),
-    st.lists(st.sampled_from([0, 0.01, 0.02, 3.0, math.pi, -math.pi, 1e-300]), min_size=10, max_size=10),
-    st.lists(st.floats(-0.01, 0.01), min_size=10, max_size=10),
-)
-
-
-def test_names_on_the_rim_keep_apart(page):
-    @given(TURNS, st.floats(0.01, 2 * math.pi / 10))
-    def check(turns, gap):
-        out = np.array(page.evaluate("([t, gap]) => V.spread(t, gap)", [turns, gap]))
-        around = np.sort(out % (2 * np.pi))
-        assert np.diff(around, append=around[0] + 2 * np.pi).min() > gap - 1e-9
-        # Nobody goes further than a heap of all ten would need, and who stands free stands still.
-        assert np.abs(out - turns).max() < 10 * gap
-        rest = (np.subtract.outer(turns, turns) + np.pi) % (2 * np.pi) - np.pi
-        free = (np.abs(rest) + 10 * np.eye(10)).min(axis=1) > 20 * gap
-        np.testing.assert_array_equal(out[free], np.array(turns)[free])
-
-    check()
-    assert page.evaluate("V.spread([NaN, 1, 1.001, NaN], 0.2)")[1] == pytest.approx(0.9005)
-    assert page.evaluate("V.spread([2], 0.2)") == [2]
 
 
 # What is written on a canvas since it was last cleared: text, colour, and its box in px.
@@ -528,13 +456,13 @@ def shown(page, settings, frames="frames", died=None, described=False):
     page.evaluate("async () => { for (let k = 0; k < 5; k++) await new Promise(requestAnimationFrame) }")
 
 
-DIED = {"step": 130, "example": 41234, "why": "In float32 its cosine came out as 1, where acos has slope -∞."}
-NAIVE = ["acos", "clip", "no-unroll", "demo-clip"]
+DIED = {"step": 130, "example": 41234, "label": 7, "theta": 2e-4, "at": [3.0, -4.0]}
+DIED |= {"why": forms.why(1.0, flat=False)}
 EVERY = [{"head": "softmax"}]  # with each of its naive forms, and one that dies
-for head, rows in ((head, built.sliders(head)) for head in FAMILY):
+for head, rows in ((head, bundle.sliders(head)) for head in FAMILY):
     if head != "softmax":
         usual = {s["name"]: s["default"] for s in rows}
-        EVERY += [{"head": head, **usual, "naive": form} for form in (None, *NAIVE)]
+        EVERY += [{"head": head, **usual, "naive": form} for form in (None, *forms.FORMS)]
 EVERY += [
     {"head": "sphereface", "margin": 4, "scale": 10},
     {"head": "sphereface", "margin": 1, "scale": 10},
@@ -593,54 +521,33 @@ def test_the_words_are_true_of_each_head(view, settings):
     """Of hatching where there is some, of a margin where there is one, of a naive form where it is drawn."""
     for frames in ("frames", "frames.slice(0, 1)"):  # with all of the margin, and before it comes in
         shown(view, settings, frames)
+        whole = frames == "frames"
         what = view.locator(".mlx-what").inner_text()
         progress, psi, pull = view.locator("figure .mlx-key").all_inner_texts()
         margin = has_margin(settings)
-        assert ("Hatched" in what) == margin
+        assert ("Hatched" in what) == (margin and whole)
+        assert ("has not come in" in what) == (margin and not whole)
         assert ("nearest ray" in what) == (settings["head"] != "softmax")
         assert ("margin comes in" in progress) == margin
+        assert "logarithmic" in progress
         if settings["head"] == "softmax":
             assert "Softmax" in psi
             assert "Softmax" in pull
         elif not margin:
             assert "no margin" in psi
             assert "cos θ" in psi
-            assert "lengths" in progress
+            assert "‖x‖·cos θ becomes scale·cos θ" in progress
         else:
-            assert ("no margin yet" in psi) == (frames != "frames")
-        assert ("hatched" in psi) == (view.evaluate("s => V.turningPoint(s)", settings) < math.pi - 1e-9)
-        assert ("naive" in pull) == bool(settings.get("naive"))
+            assert ("no margin yet" in psi) == (not whole)
+        passes = view.evaluate("s => V.turningPoint(s)", settings) < math.pi - 1e-9
+        assert ("past π" in psi) == (passes and whole)
+        assert "atched" not in progress + psi + pull  # that is the plane's alone
+        assert ("as it is broken" in pull) == ("as it is broken" in psi) == bool(settings.get("naive"))
+        assert ("The axis is logarithmic" in pull) == (settings.get("naive") in ("acos", "clip"))
         assert not re.search(r"\b0 digits", pull)
         if settings.get("naive") == "no-unroll" and frames == "frames":
             turns = view.evaluate("s => V.turningPoint(s)", settings) < math.pi - 1e-9
             assert ("no difference here" in pull) == (not turns)
-
-
-def test_psi_and_its_pull_are_those_of_the_moment(page):
-    """As training blends them: a·scale·ψ + (1 - a)·‖x‖·cos θ, by the middle length."""
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(101, 2)) * 5
-    length = np.median(np.linalg.norm(x, axis=1))
-    theta = np.linspace(0.01, 3.1, 50)
-    for step, a in ((1, 0), (500, 0), (1126, 0.5), (1626, 0.9), (1751, 1), (2500, 1)):
-        for settings in SETTINGS[1:]:
-            s = settings | {"steps": 2500, "anneal": [0.2, 0.7], "naive": None}
-            drawn = page.evaluate(
-                """([x, step, theta, s]) => {
-                    const share = V.blend({step, embeddings: Float32Array.from(x)}, s);
-                    const [psi, pull] = [V.psiAt, V.pullAt].map(f => theta.map(t => f(t, s, share)));
-                    return [share, psi, pull];
-                }""",
-                [x.ravel().tolist(), step, theta.tolist(), s],
-            )
-            share = a * s["scale"] / (a * s["scale"] + (1 - a) * length)
-            assert drawn[0] == pytest.approx(share, rel=1e-5)
-            m = margins(settings)
-            np.testing.assert_allclose(
-                drawn[1], share * reference.psi(theta, *m) + (1 - share) * np.cos(theta), atol=1e-5
-            )
-            slope = -reference.psi_slope(theta, *m[:2])
-            np.testing.assert_allclose(drawn[2], share * slope + (1 - share) * np.sin(theta), atol=1e-5)
 
 
 def red(page, selector):
@@ -661,11 +568,12 @@ def red(page, selector):
 def test_a_run_that_dies_says_what_and_why_in_red_with_a_key(view, dark):
     view.evaluate("dark => { document.documentElement.dataset.theme = dark ? 'dark' : 'light' }", dark)
     shown(view, {"head": "arcface", "margin": 0.5, "scale": 30, "naive": "acos"}, "[frames[0]]", DIED, True)
-    assert now(view) == "NaN · the run has ended · step 130"
+    assert now(view) == "NaN the run has ended · step 130"
     assert red(view, ".mlx-now b")
     progress, psi, pull = view.locator("figure .mlx-key").all_inner_texts()
     assert "× NaN: the run ends" in progress
-    assert "× no finite value: there the run broke" in pull
+    assert "× the image that ended it" in pull
+    assert "× the image that ended it" in psi
     assert "digits" not in pull
     assert "no margin yet" in psi
     assert red(view, "figure:nth-of-type(3) .mlx-key b")
@@ -758,23 +666,6 @@ def test_angles_and_logits_of_the_shown_points(view, explorer):
     scale = explorer._shown["scale"]
     expected = reference.logits(frame.embeddings[7:8], frame.class_directions, scale=scale)[0]
     np.testing.assert_allclose(logits, expected, atol=1e-4)
-
-
-@pytest.mark.parametrize("form", [None, "clip"])
-def test_copied_code_makes_the_run(page, form, monkeypatch):
-    settings = {"head": "arcface", "margin": 0.45, "scale": 20, "seed": 3, "naive": form}
-    calls = []
-
-    class Spy:
-        def __init__(self, head, **options):
-            calls.append((head if isinstance(head, str) else head.name, options))
-
-        def retrain(self, **options):
-            calls.append(options)
-
-    monkeypatch.setattr(marginlab, "Trainer", Spy)
-    exec(page.evaluate("s => V.code(s)", settings), {})
-    assert calls == [("arcface", {"seed": 3, "frames": 20}), {"margin": 0.45, "scale": 20}]
 
 
 def now(page):
@@ -951,9 +842,9 @@ def test_no_picture_draws_more_than_one_chart(view):
     assert len(set(times)) == 3
 
 
-def test_the_dotted_lines_say_what_is_annealed(view):
+def test_the_grey_steps_say_what_is_annealed(view):
     key = view.locator("figure .mlx-key").first
-    for head, text in {"normface": "lengths", "arcface": "margin"}.items():
+    for head, text in {"normface": "‖x‖·cos θ becomes", "arcface": "margin comes in"}.items():
         view.evaluate(
             """head => {
                 view.reset({...settings, head, steps: 2500, anneal: [0.2, 0.7]});
@@ -984,12 +875,12 @@ def test_a_death_is_told_over_the_last_good_picture(view):
             view.push(frames[0]);
             const nothing = n => new Float32Array(n).fill(NaN);
             view.push({step: 130, loss: NaN, accuracy: NaN, embeddings: nothing(2000),
-                directions: nothing(20), died: {step: 130, example: 41234, why: "Because."}});
+                directions: nothing(20), died: {step: 130, example: 41234, label: 7, why: "Because."}});
         }"""
     )
     dead = view.locator(".mlx-died")
     dead.wait_for()
-    assert dead.inner_text().split("\n")[0] == "NaN at step 130, training image 41,234"
+    assert dead.inner_text().split("\n")[0] == "Training image 41,234, a 7, ended it."
     assert "Because." in dead.inner_text()
     assert now(view).startswith("NaN")
     view.get_by_label("one frame back").click()
@@ -1086,7 +977,7 @@ def in_a_notebook(page, explorer):
             window.heard = heard;
             window.end = widget.render({model, el: root});
         }""",
-        [widget.esm(), state, blobs],
+        [_widgets.esm(), state, blobs],
     )
 
 

@@ -45,13 +45,13 @@ UNTOUCHED = {
     "a docstring": ("marginlab/training.py", replaced('"""A finished run.', '"""A run that is over.')),
     "a comment in what is not shown": ("marginlab/geometry.py", lambda text: "# First.\n" + text),
     "a module that no page imports": ("marginlab/reproduce.py", lambda text: text + "\nNEW = 1\n"),
-    "the page's own engine": ("marginlab/explorer/page.js", lambda text: text + "\nconst unused = 1;\n"),
+    "the page's own engine": ("marginlab/explorer/js/page.js", lambda text: text + "\nconst unused = 1;\n"),
     "a result that is not read": ("book/results/defaults.md", lambda text: text + "\n"),
 }
 TOUCHED = {
     "what is imported": ("marginlab/training.py", lambda text: text + "\nNEW = 1\n"),
     "what that imports": ("marginlab/_checks.py", lambda text: text + "\nNEW = 1\n"),
-    "a default": ("marginlab/training.py", replaced("epochs: int = 5", "epochs: int = 6")),
+    "a default": ("marginlab/recipe.py", replaced("epochs: int = 5", "epochs: int = 6")),
     "a comment in what is shown": (
         "marginlab/geometry.py",
         lambda text: re.sub(r"(\ndef unit\(.*:\n)", r"\1    # Here.\n", text),

@@ -1,4 +1,4 @@
-"""engine.js without a browser: the run that a built page makes, made while the book is built.
+"""js/engine.js without a browser: the run that a built page makes, made while the book is built.
 
 The same program, in the V8 of the package mini-racer, WebAssembly and all. So the first picture of a
 page is a run of the page itself, and what changes when a slider moves is the slider's doing.
@@ -13,13 +13,14 @@ import numpy as np
 
 from marginlab.data import load_mnist, shown_images
 from marginlab.explorer import page
+from marginlab.explorer.bundle import bundle
+from marginlab.explorer.forms import ended
 
 KEEP = 5  # every so many of the frames that the page draws go into the page: 20 of 100
-MODULES = "engine", "kernels", "worker"
 
 # Frames come out as one array of numbers and one JSON of facts.
 RUN = """settings => {
-    const frames = [...engine.train(data, settings, { kernels: fast })].filter(Boolean);
+    const frames = [...$engine.train(data, settings, { kernels: fast })].filter(Boolean);
     const numbers = frames.flatMap(f => [...f.embeddings, ...f.directions, ...(f.linear ?? [])]);
     self.numbers = Float32Array.from(numbers).buffer;
     return JSON.stringify(frames.map(({ step, loss, accuracy, died }) =>
@@ -56,7 +57,7 @@ class Run:
         """In the words in which the page tells of its runs."""
         last = self.frames[-1]
         if last.died:
-            return f"The run ended in NaN at step {last.step}. {last.died['why']}"
+            return ended(last.died)
         return f"{last.accuracy:.1%} of the 10,000 test images right after {last.step} steps.".replace(
             "%", " %"
         )
@@ -86,9 +87,11 @@ class Engine:
         self._v8 = MiniRacer()
         try:
             self._v8.eval("globalThis.self = globalThis")
-            self._v8.eval(page.bundle(*MODULES))
+            self._v8.eval(bundle("worker"))
             self._v8.eval(f"self.images = new ArrayBuffer({len(images)})")[:] = images
-            self._v8.eval("self.fast = kernels.simd() ?? undefined; self.data = worker.read(images, fast); 0")
+            self._v8.eval(
+                "self.fast = $kernels.simd() ?? undefined; self.data = $worker.read(images, fast); 0"
+            )
         except Exception:
             self.close()
             raise
@@ -126,6 +129,6 @@ class Engine:
 
 def fingerprint(settings):
     """Names a run by all that it depends on: the program, the images, the V8, the settings."""
-    program, version = page.bundle(*MODULES), importlib.metadata.version("mini-racer")
+    program, version = bundle("worker"), importlib.metadata.version("mini-racer")
     parts = [program.encode(), page.images(), version.encode(), json.dumps(settings, sort_keys=True).encode()]
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:32]

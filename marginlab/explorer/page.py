@@ -12,15 +12,13 @@ import html as escaping
 import io
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 
 from marginlab import plots
 from marginlab.data import load_mnist, shown_images
-from marginlab.family import FAMILY
+from marginlab.explorer import bundle
 
-HERE = Path(__file__).parent
 CLASS = "marginlab-explorer"
 SAMPLE = 1000  # of the test images: those that a Trainer's frames show
 HEAVY, LIGHT, SCRIPT = "marginlab-mnist.js", "marginlab-sample.js", "marginlab-explorer.js"
@@ -129,47 +127,9 @@ def files():
 
 
 def _script():
-    """The modules of a page as one script that a file:// page may load; of three it makes a worker."""
-    modules = bundle("engine", "kernels", "worker", "pad", "svg", "family", "view", "page")
-    return f'(() => {{\n"use strict";\nconst here = document.currentScript.src;\n{modules}\n}})();\n'
-
-
-def bundle(*names):
-    """Modules as one text, each after those that it imports.
-
-    Browsers load no modules from files. So each becomes a function, `nameModule`, that returns what it
-    exports, and `name` is what it has returned.
-    """
-    return "\n".join(_module(name) for name in names)
-
-
-def source(name):
-    """The text of a module: its file, or for "family" the table of `marginlab.family`."""
-    return _family() if name == "family" else (HERE / f"{name}.js").read_text(encoding="utf-8")
-
-
-def _module(name):
-    text = source(name)
-    exports = re.findall(r"^export (?:async )?(?:function\*?|const) (\w+)", text, re.MULTILINE)
-    text = re.sub(r'^import (\{.*\}) from "\./(\w+)\.js";$', r"const \1 = \2;", text, flags=re.MULTILINE)
-    text = re.sub(r"^export ", "", text, flags=re.MULTILINE)
-    body = f"() => {{\n{text}\nreturn {{ {', '.join(exports)} }};\n}}"
-    return f"const {name}Module = {body};\nconst {name} = {name}Module();\n"
-
-
-def sliders(head):
-    """Of a head its sliders: ``[{name, min, max, step, unit, default}]``."""
-    rows = []
-    for setting in FAMILY[head].settings.values():
-        low, high, step = setting.slider
-        numbers = {"min": low, "max": high, "step": step, "unit": setting.unit, "default": setting.default}
-        rows.append({"name": setting.name} | numbers)
-    return rows
-
-
-def _family():
-    table = {head: {"title": member.title, "sliders": sliders(head)} for head, member in FAMILY.items()}
-    return f"export const FAMILY = {json.dumps(table)};"
+    """The modules of a page as one script for a file:// page; those that train go into a worker too."""
+    start = f"$page.start(document.currentScript.src, {bundle.standalone('worker')});"
+    return f'(() => {{\n"use strict";\n{bundle.bundle("worker", "page")}\n{start}\n}})();\n'
 
 
 def pixels(x):

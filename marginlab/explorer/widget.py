@@ -1,38 +1,16 @@
-"""explore(): ipywidgets sliders that retrain the 2-D model, and one widget that draws it."""
+"""explore() and compare(): sliders that retrain the 2-D model; `_widgets` has their classes."""
 
-import base64
-import functools
-import io
-import math
-import threading
-import time
-import uuid
-import weakref
+from __future__ import annotations
 
-import numpy as np
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
-from marginlab import plots
-from marginlab.data import load_mnist
-from marginlab.explorer import page
-from marginlab.explorer.naive import naive_head
-from marginlab.heads import BY_NAME
-from marginlab.room import budget
-from marginlab.training import Trainer
+from marginlab import _checks, family
 
-COLUMNS = "repeat(auto-fit, minmax(min(100%, 340px), 1fr))"  # side by side where there is room
+if TYPE_CHECKING:
+    from marginlab.explorer._widgets import Comparison, Explorer
 
 
-BREAKS = {
-    "no": "",
-    "acos, unguarded": "acos",
-    "acos, clipped": "clip",
-    "cos, not unrolled": "no-unroll",
-    "the demo's clip": "demo-clip",
-}
-
-
-def explore(head="arcface", seed=0):
+def explore(head: str = "arcface", seed: int = 0) -> Explorer:
     """Sliders for one head; moving one retrains the model on MNIST and redraws it as it learns.
 
     Args:
@@ -48,10 +26,10 @@ def explore(head="arcface", seed=0):
         ValueError: for an unknown head, or a seed that is no whole number from 0 to 9.
     """
     _check(head, seed)
-    return _classes()[0](head, seed)
+    return _load().Explorer(head, seed)
 
 
-def compare(*heads, seed=0):
+def compare(*heads: str, seed: int = 0) -> Comparison:
     """Explorers side by side, of the same seed, on one time line: each moment is shown of all of them.
 
     Args:
@@ -68,327 +46,20 @@ def compare(*heads, seed=0):
         raise ValueError(f"heads must be two or more names of heads, got {heads!r}")
     for head in heads:
         _check(head, seed)
-    return _classes()[1](heads, seed)
+    return _load().Comparison(heads, seed)
 
 
 def _check(head, seed):
-    if head not in BY_NAME:
-        raise ValueError(f"head must be one of {', '.join(BY_NAME)}, got {head!r}")
+    _checks.one_of("head", head, family.numeric())
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= 9:
         raise ValueError(f"seed must be a whole number from 0 to 9, got {seed!r}")
 
 
-@functools.cache
-def esm():
-    """The one module that a notebook loads."""
-    return page.bundle("engine", "pad", "svg", "family", "view", "widget") + "export default widget;\n"
-
-
-class _WatchedTrainer(Trainer):
-    """A Trainer that knows the order of its images, (steps, batch) indices, and what its run died of."""
-
-    def _begin(self, seed):
-        self.order = super()._begin(seed)
-        return self.order
-
-    def died(self, frame):
-        """None, or in which step a run ended in NaN, at which training image, and why."""
-        if math.isfinite(frame.loss):
-            return None
-        step, row, c = self.head.fell.numpy() if hasattr(self.head, "fell") else np.zeros(3)
-        if not step:
-            return {"step": frame.step, "example": None, "why": "The loss is no finite number."}
-        why = (
-            "In float32 its cosine came out as 1, where acos has slope -1/√(1 - c²) = -∞; and ∞ · 0 is NaN."
-            if c == 1
-            else "In float32 its cosine came out above 1, where acos has no value."
-        )
-        example = int(self.order[int(step) - 1, int(row)])
-        return {"step": int(step), "example": example, "why": why}
-
-
-@functools.cache
-def _classes():
-    """The widgets' classes, made on first use: they are ipywidgets', which not everyone has."""
+def _load():
     try:
-        import anywidget
-        import ipywidgets as w
-        import traitlets as t
-        from IPython import get_ipython
+        from marginlab.explorer import _widgets
     except ImportError as error:
         raise ImportError(
             f'explore() needs {error.name}: pip install "marginlab[lab]"', name=error.name
         ) from None
-
-    class Drawing(anywidget.AnyWidget):
-        """Frames, drawn.
-
-        A run is sent as it comes, in messages: {"id", "settings", "words"} when it begins, and
-        {"id", "frame": {step, loss, accuracy, died}} with embeddings and directions (and for softmax
-        its weights and biases) as float32 buffers. When it ends it becomes the widget's state, so
-        that a view which comes later has it too. A digit that somebody draws comes as {"drawn"} with
-        its 28×28 bytes, and is answered with {"drawn"} and its embedding, by the run's weights as they are.
-        """
-
-        _esm = esm()
-        labels, images = t.Bytes().tag(sync=True), t.Bytes().tag(sync=True)
-        group = t.Unicode(None, allow_none=True).tag(sync=True)
-        run, floats = t.Dict().tag(sync=True), t.Bytes().tag(sync=True)
-        _id = 0
-
-        def __init__(self, **state):
-            super().__init__(**state)
-            self.on_msg(self._embed)
-
-        def _embed(self, _, content, buffers):
-            image = np.frombuffer(buffers[0], "uint8").reshape(1, 28, 28).astype("float32")
-            self.send({"drawn": True}, [self._trainer.encoder(image).numpy().tobytes()])
-
-        def begin(self, trainer, settings, words):
-            self._trainer = trainer
-            self._id += 1
-            self._new, self._parts = {"id": self._id, "settings": settings, "frames": []}, []
-            self.send({"id": self._id, "settings": settings, "words": words})
-
-        def push(self, frame):
-            """Send a frame; returns what the run died of, or None."""
-            trainer = self._trainer
-            died = trainer.died(frame)
-            parts = [frame.embeddings, frame.class_directions]
-            if trainer.name == "softmax":
-                parts.append(np.c_[trainer.head.class_directions.numpy(), trainer.head.bias.numpy()])
-            parts = [np.ascontiguousarray(part, "float32").tobytes() for part in parts]
-            facts = {
-                "step": died["step"] if died else frame.step,
-                "loss": None if died else frame.loss,  # JSON has no NaN
-                "accuracy": None if died else frame.accuracy,
-                "died": died,
-            }
-            self.send({"id": self._id, "frame": facts}, parts)
-            self._new["frames"].append(facts | {"sizes": [len(part) for part in parts]})
-            self._parts += parts
-            return died
-
-        def end(self, words):
-            with self.hold_sync():
-                self.floats = b"".join(self._parts)
-                self.run = self._new | {"words": words}
-
-        def notice(self, text):
-            self.send({"notice": text})
-
-    alive = weakref.WeakSet()
-
-    def interrupt(signum=None, frame=None):
-        for explorer in alive:
-            explorer.interrupt()
-
-    class Explorer(w.VBox):
-        """Sliders, and a drawing of the run that they ask for."""
-
-        def __init__(self, head, seed, group=None):
-            self.trainers, self.result = {}, None
-            self._stop, self._thread, self._lock = threading.Event(), None, threading.Lock()
-            self.head = w.Dropdown(options=list(BY_NAME), value=head, description="head")
-            self.breaks = w.Dropdown(options=BREAKS, description="break it")
-            self.seed = w.IntSlider(seed, min=0, max=9, description="seed")
-            self.rows = w.VBox()
-            self._make_sliders()
-            trainer = self._trainer(head, None)
-            self.drawing = Drawing(**_sample(trainer), group=group)
-            super().__init__([self.rows, self.drawing])
-            self._asked = self.settings
-            self._run(trainer, self.settings, self._stop)
-            self.head.observe(self._change_head, "value")
-            for control in (self.breaks, self.seed):
-                control.observe(self._restart, "value")
-            alive.add(self)
-            self._hear_interrupts()
-
-        def _hear_interrupts(self):
-            # An idle kernel ignores its interrupt button. What is saved here it puts back when idle again.
-            kernel = getattr(get_ipython(), "kernel", None)
-            if hasattr(kernel, "saved_sigint_handler"):
-                kernel.saved_sigint_handler = interrupt
-
-        def _make_sliders(self):
-            """Those of the head, at its defaults."""
-            head = self.head.value
-            self.sliders = {
-                s["name"]: w.FloatSlider(
-                    s["default"],
-                    min=s["min"],
-                    max=s["max"],
-                    step=s["step"],
-                    description=s["name"],
-                    readout_format=f".{max(0, -math.floor(math.log10(s['step'])))}f",
-                )
-                for s in page.sliders(head)
-            }
-            units = {s["name"]: s["unit"] for s in page.sliders(head)}
-            for slider in self.sliders.values():
-                slider.observe(self._restart, "value")
-            self.breaks.disabled = head == "softmax"  # it has no angle to break
-            self.rows.children = [
-                w.HBox([self.head, self.breaks]),
-                *[w.HBox([slider, w.Label(units[name])]) for name, slider in self.sliders.items()],
-                self.seed,
-            ]
-
-        def _change_head(self, change):
-            self._make_sliders()
-            if change["new"] == "softmax" and self.breaks.value:
-                self.breaks.value = ""  # which restarts
-            else:
-                self._restart(change)
-
-        @property
-        def settings(self):
-            """What the sliders ask for: head, naive, seed, and the head's own numbers."""
-            # A page may send 30.000000000000004 back for 30.
-            values = {name: round(slider.value, 6) for name, slider in self.sliders.items()}
-            return {
-                "head": self.head.value,
-                "naive": self.breaks.value or None,
-                "seed": self.seed.value,
-            } | values
-
-        def _trainer(self, head, naive):
-            """This explorer's own for a head and form, compiled when it is first asked for."""
-            if (head, naive) not in self.trainers:
-                # The unguarded form dies within tens of steps: look at it every five.
-                frames = 500 if naive == "acos" else 20
-                layer = naive_head(head, naive) if naive else head
-                self.trainers[head, naive] = _WatchedTrainer(layer, frames=frames)
-            return self.trainers[head, naive]
-
-        def _restart(self, change):
-            """Abandon the run in progress and start one with the sliders as they are now.
-
-            In a thread, so that the kernel stays free to hear the next move. It first waits for
-            the thread before it, which looks at its flag after each frame.
-            """
-            with self._lock:
-                if self.settings == self._asked and not self._stop.is_set():
-                    return
-                self._asked = self.settings
-                self._hear_interrupts()
-                self._stop.set()
-                self._stop = threading.Event()
-                self._thread = threading.Thread(
-                    target=self._train, args=[self._stop, self._thread], daemon=True, name="explorer"
-                )
-                self._thread.start()
-
-        def interrupt(self):
-            """End the run in progress, and begin no other."""
-            self._stop.interrupted = True
-            self._stop.set()
-
-        def _train(self, stop, before):
-            if before:
-                before.join()
-            if stop.is_set():
-                return
-            settings = self.settings
-            try:
-                head, naive = settings["head"], settings["naive"]
-                if (head, naive) not in self.trainers:
-                    self.drawing.notice("Compiling this form, which takes some seconds the first time …")
-                self._run(self._trainer(head, naive), settings, stop)
-            except Exception as error:
-                # A thread's exception would reach nobody: show it, and leave the sliders usable.
-                self.words = f"{type(error).__name__}: {error}"
-                self.drawing.notice(self.words)
-
-        def _run(self, trainer, settings, stop):
-            asked = {k: v for k, v in settings.items() if k not in ("head", "naive")}
-            limits = _limits(settings)
-            facts = {
-                "anneal": trainer.anneal if settings["head"] != "softmax" else None,
-                "steps": trainer.steps,
-            }
-            self.drawing.begin(trainer, settings | facts, limits)
-            frames, start = [], time.perf_counter()
-            for frame in trainer.iter_frames(**asked):
-                if stop.is_set():
-                    if hasattr(stop, "interrupted"):
-                        self.drawing.notice("Interrupted. Move a slider to train again.")
-                    return
-                frames.append(frame)
-                died = self.drawing.push(frame)
-                if died:
-                    self.words = f"The run ended in NaN at step {died['step']}. {died['why']}"
-                    break
-            else:
-                result = trainer.result(frames, settings["seed"], time.perf_counter() - start)
-                self.words = result.explain()
-                if limits and limits not in self.words:
-                    self.words += " " + limits
-                if not settings["naive"]:
-                    self.result, self._shown = result, settings
-            self.drawing.end(self.words)
-
-        def _repr_mimebundle_(self, **kwargs):
-            """The widget; for a built page the same in the page; for a preview a picture."""
-            return _bundle(super()._repr_mimebundle_(**kwargs), [self.result], self.page())
-
-        def page(self):
-            """HTML of the same explorer for a built page, with its last whole run."""
-            return page.html(self._shown, self.result, self.drawing.group)
-
-    class Comparison(w.GridBox):
-        """Explorers side by side."""
-
-        def __init__(self, heads, seed):
-            group = uuid.uuid4().hex
-            self.explorers = [Explorer(head, seed, group) for head in heads]
-            for explorer in self.explorers[1:]:
-                w.link((self.explorers[0].seed, "value"), (explorer.seed, "value"))
-            super().__init__(
-                self.explorers,
-                layout={"grid_template_columns": COLUMNS, "grid_gap": "24px"},
-            )
-
-        def _repr_mimebundle_(self, **kwargs):
-            runs = [explorer.result for explorer in self.explorers]
-            pages = "".join(f"<div>{explorer.page()}</div>" for explorer in self.explorers)
-            style = f"display: grid; grid-template-columns: {COLUMNS}; gap: 24px"
-            return _bundle(super()._repr_mimebundle_(**kwargs), runs, f'<div style="{style}">{pages}</div>')
-
-    return Explorer, Comparison
-
-
-def _limits(settings):
-    """What the budget has to say of a margin that cannot be held; else nothing."""
-    head = settings["head"]
-    margin = tuple(settings[m] for m in ("m1", "m2", "m3")) if head == "combined" else settings.get("margin")
-    found = budget(head=head, margin=margin, scale=settings.get("scale", 1.0))
-    return str(found) if found.feasible is False else ""
-
-
-def _sample(trainer):
-    """Labels and images of the test images that a trainer's frames show."""
-    _, (x, y) = load_mnist()
-    return {"labels": y[trainer._sample].tobytes(), "images": page.pixels(x[trainer._sample]).tobytes()}
-
-
-def _bundle(widgets, runs, html):
-    """What ipywidgets shows, and beside it a picture of the runs and HTML, as a bundle of mime types."""
-    data, metadata = widgets if isinstance(widgets, tuple) else (widgets, {})
-    return data | {"image/png": base64.b64encode(_picture(*runs)).decode(), "text/html": html}, metadata
-
-
-@functools.lru_cache(maxsize=4)  # a notebook asks for it at each display
-def _picture(*runs):
-    """Of each run its last frame beside its curves, as PNG bytes."""
-    with plots.styled():
-        figure = Figure(figsize=(10, 5 * len(runs)))
-        for (left, right), run in zip(figure.subplots(len(runs), 2, squeeze=False), runs, strict=True):
-            frames, last = run.frames, run.frames[-1]
-            plots.scatter_on_circle(last.embeddings, last.labels, last.class_directions, ax=left)
-            steps, losses, accuracies = zip(*((f.step, f.loss, f.accuracy) for f in frames), strict=True)
-            plots.training_curves(steps, losses, accuracies, ax=right)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return _widgets

@@ -1,6 +1,8 @@
 // The engine in a worker: unpacks the images once, and trains whatever it is asked to, one run at a time.
 
-import { PIXELS, pack, plain, train, unpack } from "./engine.js";
+import { train } from "./engine.js";
+import { simd } from "./kernels.js";
+import { PIXELS, pack, plain, unpack } from "./network.js";
 
 /** The two sets and the sample from one file: images, two pixels a byte, then labels, then the sample's indices. */
 export function read(buffer, kernels) {
@@ -26,13 +28,14 @@ async function inflate(text) {
  * and at its end with {run, done}, {run, stopped} or {run, error}. A new run ends the one before it: that one looks, every
  * few steps, whether there is any. {drawn}, an image of 28 × 28, is answered with {drawn}, its embedding by the newest weights.
  */
-export function serve(scope, kernels = plain) {
+export function serve(scope, kernels = simd() ?? plain) {
   const channel = new MessageChannel();
   channel.port1.start();
-  const breath = () => new Promise((done) => {
-    channel.port1.addEventListener("message", done, { once: true });
-    channel.port2.postMessage(0);
-  });
+  const breath = () =>
+    new Promise((done) => {
+      channel.port1.addEventListener("message", done, { once: true });
+      channel.port2.postMessage(0);
+    });
   let data;
   let current;
   let reader;

@@ -2,14 +2,25 @@
 
 import { createView } from "./view.js";
 
-const bytes = view => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 // Copied, since a message's buffers may lie at any offset, and floats may not.
-const floats = view => new Float32Array(bytes(view).slice().buffer);
+const floats = (view) => new Float32Array(bytes(view).slice().buffer);
+
+/**
+ * Whether an element keeps the arrow keys to itself: a notebook goes from cell to cell by them, and Notebook 7 hears
+ * them before a slider does.
+ */
+const keeps =
+  (el) =>
+  (/** @type {any} */ { target, key }) => {
+    if (el.parentElement?.contains(target))
+      target.toggleAttribute("data-lm-suppress-shortcuts", key.startsWith("Arrow"));
+  };
 
 export function render({ model, el }) {
   const labels = bytes(model.get("labels")).slice();
   const images = bytes(model.get("images")).slice();
-  const embed = image => model.send({ drawn: true }, undefined, [image.buffer]);
+  const embed = (image) => model.send({ drawn: true }, undefined, [image.buffer]);
   const view = createView(el, { labels, images, embed, group: model.get("group") });
   let run = null; // the run that the view shows
 
@@ -26,7 +37,10 @@ export function render({ model, el }) {
       const all = model.get("floats");
       let at = all.byteOffset;
       for (const { sizes, ...facts } of frames) {
-        push(facts, sizes.map(size => new DataView(all.buffer, (at += size) - size, size)));
+        push(
+          facts,
+          sizes.map((size) => new DataView(all.buffer, (at += size) - size, size)),
+        );
       }
     }
     run = id;
@@ -50,10 +64,7 @@ export function render({ model, el }) {
   model.on("msg:custom", heard);
   model.on("comm_live_update", lost);
   whole();
-  // A notebook goes from cell to cell by the arrow keys, and Notebook 7 hears them before a slider does.
-  const keep = ({target, key}) => {
-    if (el.parentElement?.contains(target)) target.toggleAttribute("data-lm-suppress-shortcuts", key.startsWith("Arrow"));
-  };
+  const keep = keeps(el);
   addEventListener("keydown", keep, true);
   return () => {
     removeEventListener("keydown", keep, true);

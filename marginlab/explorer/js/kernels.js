@@ -1,4 +1,4 @@
-// The three loops in which training spends its time (`plain` in engine.js), as WebAssembly, four numbers at a time.
+// The three loops in which training spends its time (`plain` in network.js), as WebAssembly, four numbers at a time.
 // The program is put together here, byte by byte, so that nobody needs a tool to build it. Every helper below returns
 // the bytes of one expression; `store(row, 16, plus(load(row, 16), load(y, 16)))` reads as it runs.
 
@@ -38,11 +38,7 @@ const OFFSETS = [0, 16, 32, 48];
 function forEachRow(before, inner, after) {
   const next = (local, by) => set(local, add(get(local), number(by)));
   const along = loop([...OFFSETS.flatMap(inner), ...advance(ROW), ...advance(AT)], get(AT), get(STOP));
-  const setup = [
-    ...set(ROW, add(get(W), multiply(byteAt(get(INDEX)), get(LENGTH)))),
-    ...set(AT, get(Y)),
-    ...before,
-  ];
+  const setup = [...set(ROW, add(get(W), multiply(byteAt(get(INDEX)), get(LENGTH)))), ...set(AT, get(Y)), ...before];
   const step = [...next(INDEX, 1), ...next(VALUE, 4)];
   const start = set(STOP, add(get(Y), get(LENGTH)));
   return [...start, ...loop([...setup, ...along, ...after, ...step], get(INDEX), get(END))];
@@ -65,25 +61,57 @@ function program() {
   const names = Object.keys(FUNCTIONS);
   const text = (word) => list([...word].map((c) => [c.charCodeAt(0)]));
   const section = (id, items) => [id, ...sized(list(items))];
-  const locals = list([[3, I32], [1, V128]]);
+  const locals = list([
+    [3, I32],
+    [1, V128],
+  ]);
   return new Uint8Array([
     ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0], // "\0asm", version 1
     ...section(1, [[FUNCTION, ...list(Array(6).fill([I32])), 0]]),
     ...section(2, [[...text("js"), ...text("memory"), 2, 0, 1]]),
-    ...section(3, names.map(() => [0])),
-    ...section(7, names.map((name, i) => [...text(name), 0, i])),
-    ...section(10, names.map((name) => sized([...locals, ...FUNCTIONS[name], 0x0b]))),
+    ...section(
+      3,
+      names.map(() => [0]),
+    ),
+    ...section(
+      7,
+      names.map((name, i) => [...text(name), 0, i]),
+    ),
+    ...section(
+      10,
+      names.map((name) => sized([...locals, ...FUNCTIONS[name], 0x0b])),
+    ),
   ]);
 }
 
-/** `plain` of engine.js, fast, for arrays that come from its own `array`; null where the browser has no SIMD. */
+// Of a row the numbers come in blocks of 16, and an index is a byte: more than that the program cannot reach.
+const BLOCK = 16;
+const MOST = 256;
+
+/** Refuses a matrix that the program would read or write beside. */
+function check(w, index, from, to, n) {
+  if (n % BLOCK) throw new RangeError(`a row must have a multiple of ${BLOCK} numbers, got ${n}`);
+  if (w.length > MOST * n) throw new RangeError(`a matrix must have at most ${MOST} rows, got ${w.length / n}`);
+  if (!(index instanceof Uint8Array)) throw new TypeError("an index must be a Uint8Array");
+  if (from < 0 || to > index.length)
+    throw new RangeError(`from and to must be within 0 and ${index.length}, got ${from} and ${to}`);
+}
+
+/** `plain` of network.js, fast, for arrays that come from its own `array`; null where the browser has no SIMD. */
 export function simd(megabytes = 40) {
   const bytes = program();
   if (typeof WebAssembly !== "object" || !WebAssembly.validate(bytes)) return null;
   const memory = new WebAssembly.Memory({ initial: megabytes * 16 });
+  /** @type {any} */
   const run = new WebAssembly.Instance(new WebAssembly.Module(bytes), { js: { memory } }).exports;
   let top = 0;
   let kept = 0;
+  /** One of the program's functions: y and w as they lie in memory, and the part of the list from `from` to `to`. */
+  const call = (name, y, w, index, value, from, to, n) => {
+    check(w, index, from, to, n);
+    const at = index.byteOffset;
+    if (to > from) run[name](y.byteOffset, w.byteOffset, at + from, value.byteOffset + 4 * from, at + to, 4 * n);
+  };
   return {
     array(Type, n) {
       const out = new Type(memory.buffer, top, n).fill(0);
@@ -91,19 +119,14 @@ export function simd(megabytes = 40) {
       return out;
     },
     /** Arrays made so far are to stay; `rewind` takes back those made since. */
-    keep: () => (kept = top),
-    rewind: () => (top = kept),
-    gather(y, w, index, value, from, to, n) {
-      const at = index.byteOffset;
-      if (to > from) run.gather(y.byteOffset, w.byteOffset, at + from, value.byteOffset + 4 * from, at + to, 4 * n);
+    keep() {
+      kept = top;
     },
-    scatter(w, index, value, from, to, y, n) {
-      const at = index.byteOffset;
-      if (to > from) run.scatter(y.byteOffset, w.byteOffset, at + from, value.byteOffset + 4 * from, at + to, 4 * n);
+    rewind() {
+      top = kept;
     },
-    dots(value, w, index, from, to, y, n) {
-      const at = index.byteOffset;
-      if (to > from) run.dots(y.byteOffset, w.byteOffset, at + from, value.byteOffset + 4 * from, at + to, 4 * n);
-    },
+    gather: (y, w, index, value, from, to, n) => call("gather", y, w, index, value, from, to, n),
+    scatter: (w, index, value, from, to, y, n) => call("scatter", y, w, index, value, from, to, n),
+    dots: (value, w, index, from, to, y, n) => call("dots", y, w, index, value, from, to, n),
   };
 }

@@ -1,0 +1,338 @@
+"""The widgets behind `explore` and `compare`: ipywidgets' classes, which not everyone has installed."""
+
+import base64
+import functools
+import io
+import math
+import threading
+import time
+import uuid
+import weakref
+
+import anywidget
+import ipywidgets as w
+import numpy as np
+import traitlets as t
+from IPython import get_ipython
+from matplotlib.figure import Figure
+
+from marginlab import plots
+from marginlab.data import load_mnist
+from marginlab.explorer import page
+from marginlab.explorer.bundle import bundle, sliders
+from marginlab.explorer.forms import FORMS, WHY, ended, why
+from marginlab.explorer.naive import naive_head
+from marginlab.heads import BY_NAME
+from marginlab.room import budget
+from marginlab.training import Trainer
+
+COLUMNS = "repeat(auto-fit, minmax(min(100%, 340px), 1fr))"  # side by side where there is room
+BREAKS = {"no": ""} | {form.title: name for name, form in FORMS.items()}
+_alive = weakref.WeakSet()
+
+
+def _interrupt(signum=None, frame=None):
+    for explorer in _alive:
+        explorer.interrupt()
+
+
+@functools.cache
+def esm():
+    """The one module that a notebook loads."""
+    return bundle("widget") + "export default $widget;\n"
+
+
+class _WatchedTrainer(Trainer):
+    """A Trainer that knows the order of its images, (steps, batch) indices, and what its run died of."""
+
+    def _begin(self, seed):
+        self.order = super()._begin(seed)
+        return self.order
+
+    def died(self, frame):
+        """None, or of a run that ended in NaN {step, example, label, at, theta, why}."""
+        if math.isfinite(frame.loss):
+            return None
+        step, row, c, theta, *at = (
+            map(float, self.head.fell.numpy()) if hasattr(self.head, "fell") else [0] * 4
+        )
+        if not step:
+            nothing = dict.fromkeys(("example", "label", "at", "theta"))
+            return {"step": frame.step} | nothing | {"why": WHY["other"]}
+        example = int(self.order[int(step) - 1, int(row)])
+        m1, m2, _ = self.head.margins()
+        flat = (
+            abs(c) <= 1
+            and float(m1) * np.sin(np.float32(m1) * np.arccos(np.float32(c)) + np.float32(m2)) == 0
+        )
+        where = {"at": at, "theta": theta} if np.isfinite([*at, theta]).all() else {"at": None, "theta": None}
+        label = int(self._y.numpy()[example])
+        return {"step": int(step), "example": example, "label": label} | where | {"why": why(c, flat)}
+
+
+class Drawing(anywidget.AnyWidget):
+    """Frames, drawn.
+
+    A run is sent as it comes, in messages: {"id", "settings", "words"} when it begins, and
+    {"id", "frame": {step, loss, accuracy, died}} with embeddings and directions (and for softmax
+    its weights and biases) as float32 buffers. When it ends it becomes the widget's state, so
+    that a view which comes later has it too. A digit that somebody draws comes as {"drawn"} with
+    its 28×28 bytes, and is answered with {"drawn"} and its embedding, by the run's weights as they are.
+    """
+
+    _esm = esm()
+    labels, images = t.Bytes().tag(sync=True), t.Bytes().tag(sync=True)
+    group = t.Unicode(None, allow_none=True).tag(sync=True)
+    run, floats = t.Dict().tag(sync=True), t.Bytes().tag(sync=True)
+    _id = 0
+
+    def __init__(self, **state):
+        super().__init__(**state)
+        self.on_msg(self._embed)
+
+    def _embed(self, _, content, buffers):
+        image = np.frombuffer(buffers[0], "uint8").reshape(1, 28, 28).astype("float32")
+        self.send({"drawn": True}, [self._trainer.encoder(image).numpy().tobytes()])
+
+    def begin(self, trainer, settings, words):
+        self._trainer = trainer
+        self._id += 1
+        self._new, self._parts = {"id": self._id, "settings": settings, "frames": []}, []
+        self.send({"id": self._id, "settings": settings, "words": words})
+
+    def push(self, frame):
+        """Send a frame; returns what the run died of, or None."""
+        trainer = self._trainer
+        died = trainer.died(frame)
+        parts = [frame.embeddings, frame.class_directions]
+        if trainer.name == "softmax":
+            parts.append(np.c_[trainer.head.class_directions.numpy(), trainer.head.bias.numpy()])
+        parts = [np.ascontiguousarray(part, "float32").tobytes() for part in parts]
+        facts = {
+            "step": died["step"] if died else frame.step,
+            "loss": None if died else frame.loss,  # JSON has no NaN
+            "accuracy": None if died else frame.accuracy,
+            "died": died,
+        }
+        self.send({"id": self._id, "frame": facts}, parts)
+        self._new["frames"].append(facts | {"sizes": [len(part) for part in parts]})
+        self._parts += parts
+        return died
+
+    def end(self, words):
+        with self.hold_sync():
+            self.floats = b"".join(self._parts)
+            self.run = self._new | {"words": words}
+
+    def notice(self, text):
+        self.send({"notice": text})
+
+
+class Explorer(w.VBox):
+    """Sliders, and a drawing of the run that they ask for."""
+
+    def __init__(self, head, seed, group=None):
+        self.trainers, self.result = {}, None
+        self._stop, self._thread, self._lock = threading.Event(), None, threading.Lock()
+        self.head = w.Dropdown(options=list(BY_NAME), value=head, description="head")
+        self.breaks = w.Dropdown(options=BREAKS, description="break it")
+        self.seed = w.IntSlider(seed, min=0, max=9, description="seed")
+        self.rows = w.VBox()
+        self._make_sliders()
+        trainer = self._trainer(head, None)
+        self.drawing = Drawing(**_sample(trainer), group=group)
+        super().__init__([self.rows, self.drawing])
+        self._asked = self.settings
+        self._run(trainer, self.settings, self._stop)
+        self.head.observe(self._change_head, "value")
+        for control in (self.breaks, self.seed):
+            control.observe(self._restart, "value")
+        _alive.add(self)
+        self._hear_interrupts()
+
+    def _hear_interrupts(self):
+        # An idle kernel ignores its interrupt button. What is saved here it puts back when idle again.
+        kernel = getattr(get_ipython(), "kernel", None)
+        if hasattr(kernel, "saved_sigint_handler"):
+            kernel.saved_sigint_handler = _interrupt
+
+    def _make_sliders(self):
+        """Those of the head, at its defaults."""
+        head = self.head.value
+        self.sliders = {
+            s["name"]: w.FloatSlider(
+                s["default"],
+                min=s["min"],
+                max=s["max"],
+                step=s["step"],
+                description=s["name"],
+                readout_format=f".{max(0, -math.floor(math.log10(s['step'])))}f",
+            )
+            for s in sliders(head)
+        }
+        units = {s["name"]: s["unit"] for s in sliders(head)}
+        for slider in self.sliders.values():
+            slider.observe(self._restart, "value")
+        self.breaks.disabled = head == "softmax"  # it has no angle to break
+        self.rows.children = [
+            w.HBox([self.head, self.breaks]),
+            *[w.HBox([slider, w.Label(units[name])]) for name, slider in self.sliders.items()],
+            self.seed,
+        ]
+
+    def _change_head(self, change):
+        self._make_sliders()
+        if change["new"] == "softmax" and self.breaks.value:
+            self.breaks.value = ""  # which restarts
+        else:
+            self._restart(change)
+
+    @property
+    def settings(self):
+        """What the sliders ask for: head, naive, seed, and the head's own numbers."""
+        # A page may send 30.000000000000004 back for 30.
+        values = {name: round(slider.value, 6) for name, slider in self.sliders.items()}
+        return {
+            "head": self.head.value,
+            "naive": self.breaks.value or None,
+            "seed": self.seed.value,
+        } | values
+
+    def _trainer(self, head, naive):
+        """This explorer's own for a head and form, compiled when it is first asked for."""
+        if (head, naive) not in self.trainers:
+            # The unguarded form dies within tens of steps: look at it every five.
+            frames = 500 if naive == "acos" else 20
+            layer = naive_head(head, naive) if naive else head
+            self.trainers[head, naive] = _WatchedTrainer(layer, frames=frames)
+        return self.trainers[head, naive]
+
+    def _restart(self, change):
+        """Abandon the run in progress and start one with the sliders as they are now.
+
+        In a thread, so that the kernel stays free to hear the next move. It first waits for
+        the thread before it, which looks at its flag after each frame.
+        """
+        with self._lock:
+            if self.settings == self._asked and not self._stop.is_set():
+                return
+            self._asked = self.settings
+            self._hear_interrupts()
+            self._stop.set()
+            self._stop = threading.Event()
+            self._thread = threading.Thread(
+                target=self._train, args=[self._stop, self._thread], daemon=True, name="explorer"
+            )
+            self._thread.start()
+
+    def interrupt(self):
+        """End the run in progress, and begin no other."""
+        self._stop.interrupted = True
+        self._stop.set()
+
+    def _train(self, stop, before):
+        if before:
+            before.join()
+        if stop.is_set():
+            return
+        settings = self.settings
+        try:
+            head, naive = settings["head"], settings["naive"]
+            if (head, naive) not in self.trainers:
+                self.drawing.notice("Compiling this form, which takes some seconds the first time …")
+            self._run(self._trainer(head, naive), settings, stop)
+        except Exception as error:
+            # A thread's exception would reach nobody: show it, and leave the sliders usable.
+            self.words = f"{type(error).__name__}: {error}"
+            self.drawing.notice(self.words)
+
+    def _run(self, trainer, settings, stop):
+        asked = {k: v for k, v in settings.items() if k not in ("head", "naive")}
+        limits = _limits(settings)
+        facts = {
+            "anneal": trainer.anneal if settings["head"] != "softmax" else None,
+            "steps": trainer.steps,
+        }
+        self.drawing.begin(trainer, settings | facts, limits)
+        frames, start = [], time.perf_counter()
+        for frame in trainer.iter_frames(**asked):
+            if stop.is_set():
+                if hasattr(stop, "interrupted"):
+                    self.drawing.notice("Interrupted. Move a slider to train again.")
+                return
+            frames.append(frame)
+            died = self.drawing.push(frame)
+            if died:
+                self.words = ended(died)
+                break
+        else:
+            result = trainer.result(frames, settings["seed"], time.perf_counter() - start)
+            self.words = result.explain()
+            if limits and limits not in self.words:
+                self.words += " " + limits
+            if not settings["naive"]:
+                self.result, self._shown = result, settings
+        self.drawing.end(self.words)
+
+    def _repr_mimebundle_(self, **kwargs):
+        """The widget; for a built page the same in the page; for a preview a picture."""
+        return _bundle(super()._repr_mimebundle_(**kwargs), [self.result], self.page())
+
+    def page(self):
+        """HTML of the same explorer for a built page, with its last whole run."""
+        return page.html(self._shown, self.result, self.drawing.group)
+
+
+class Comparison(w.GridBox):
+    """Explorers side by side."""
+
+    def __init__(self, heads, seed):
+        group = uuid.uuid4().hex
+        self.explorers = [Explorer(head, seed, group) for head in heads]
+        for explorer in self.explorers[1:]:
+            w.link((self.explorers[0].seed, "value"), (explorer.seed, "value"))
+        super().__init__(
+            self.explorers,
+            layout={"grid_template_columns": COLUMNS, "grid_gap": "24px"},
+        )
+
+    def _repr_mimebundle_(self, **kwargs):
+        runs = [explorer.result for explorer in self.explorers]
+        pages = "".join(f"<div>{explorer.page()}</div>" for explorer in self.explorers)
+        style = f"display: grid; grid-template-columns: {COLUMNS}; gap: 24px"
+        return _bundle(super()._repr_mimebundle_(**kwargs), runs, f'<div style="{style}">{pages}</div>')
+
+
+def _limits(settings):
+    """What the budget has to say of a margin that cannot be held; else nothing."""
+    head = settings["head"]
+    margin = tuple(settings[m] for m in ("m1", "m2", "m3")) if head == "combined" else settings.get("margin")
+    found = budget(head=head, margin=margin, scale=settings.get("scale", 1.0))
+    return str(found) if found.feasible is False else ""
+
+
+def _sample(trainer):
+    """Labels and images of the test images that a trainer's frames show."""
+    _, (x, y) = load_mnist()
+    return {"labels": y[trainer._sample].tobytes(), "images": page.pixels(x[trainer._sample]).tobytes()}
+
+
+def _bundle(widgets, runs, html):
+    """What ipywidgets shows, and beside it a picture of the runs and HTML, as a bundle of mime types."""
+    data, metadata = widgets if isinstance(widgets, tuple) else (widgets, {})
+    return data | {"image/png": base64.b64encode(_picture(*runs)).decode(), "text/html": html}, metadata
+
+
+@functools.lru_cache(maxsize=4)  # a notebook asks for it at each display
+def _picture(*runs):
+    """Of each run its last frame beside its curves, as PNG bytes."""
+    with plots.styled():
+        figure = Figure(figsize=(10, 5 * len(runs)))
+        for (left, right), run in zip(figure.subplots(len(runs), 2, squeeze=False), runs, strict=True):
+            frames, last = run.frames, run.frames[-1]
+            plots.scatter_on_circle(last.embeddings, last.labels, last.class_directions, ax=left)
+            steps, losses, accuracies = zip(*((f.step, f.loss, f.accuracy) for f in frames), strict=True)
+            plots.training_curves(steps, losses, accuracies, ax=right)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png")
+    return buffer.getvalue()

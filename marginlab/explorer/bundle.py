@@ -1,0 +1,90 @@
+"""The explorer's JavaScript as one text: for a page that is a file, a notebook's widget, and a bare V8.
+
+The modules in js/ import each other by `import {…} from "./name.js"`, and export functions, classes and
+constants where they are declared. One of them, "tables", has no file: it is Python's tables as JSON.
+"""
+
+import dataclasses
+import functools
+import json
+import re
+from pathlib import Path
+
+from marginlab.explorer.forms import FORMS, WHY
+from marginlab.family import FAMILY
+from marginlab.recipe import RECIPE
+
+HERE = Path(__file__).parent / "js"
+IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
+EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))", re.MULTILINE)
+
+
+def sliders(head):
+    """Of a head its sliders: ``[{name, place, min, max, step, unit, default}]``."""
+    rows = []
+    for setting in FAMILY[head].settings.values():
+        low, high, step = setting.slider
+        numbers = {"min": low, "max": high, "step": step, "unit": setting.unit, "default": setting.default}
+        rows.append({"name": setting.name, "place": setting.place} | numbers)
+    return rows
+
+
+def _tables():
+    tables = {
+        "FAMILY": {
+            head: {"title": member.title, "sliders": sliders(head)} for head, member in FAMILY.items()
+        },
+        "FORMS": {name: dataclasses.asdict(form) for name, form in FORMS.items()},
+        "WHY": WHY,
+        "RECIPE": dataclasses.asdict(RECIPE),
+    }
+    return "\n".join(f"export const {name} = {json.dumps(table)};" for name, table in tables.items())
+
+
+def source(name):
+    """The text of a module: its file, or for "tables" what `family`, `forms` and `recipe` say."""
+    return _tables() if name == "tables" else (HERE / f"{name}.js").read_text(encoding="utf-8")
+
+
+def order(*names):
+    """These modules and all that they import, each after those that it imports itself."""
+    found = {}
+
+    def visit(name):
+        if name not in found:
+            for imported in IMPORT.findall(source(name)):
+                visit(imported[1])
+            found[name] = True
+
+    for name in names:
+        visit(name)
+    return list(found)
+
+
+@functools.cache
+def bundle(*names):
+    """Modules, and all that they import, as one text in which `$name` has what the module "name" exports.
+
+    Browsers load no modules from files. So each becomes a function, `nameModule`, whose text a worker can
+    be given too, and `$name` is what it has returned.
+
+    Raises:
+        ValueError: for an import or an export of another kind than those that the modules have.
+    """
+    return "\n".join(_wrapped(name, source(name)) for name in order(*names))
+
+
+def _wrapped(name, text):
+    exports = EXPORT.findall(text)
+    text = EXPORT.sub("", IMPORT.sub(r"const \1 = $\2;", text))
+    left = re.search(r"^(import|export)\b.*", text, re.MULTILINE)
+    if left:
+        raise ValueError(f"{name}.js must import and export as the others do, got {left[0]!r}")
+    body = f"() => {{\n{text}\nreturn {{ {', '.join(exports)} }};\n}}"
+    return f"const {name}Module = {body};\nconst ${name} = {name}Module();\n"
+
+
+def standalone(name):
+    """An expression for a worker's text: a module and its imports, from the bundle before it."""
+    parts = ", ".join(f"`const ${part} = (${{{part}Module}})();`" for part in order(name))
+    return f'[{parts}].join("\\n")'

@@ -1,0 +1,163 @@
+// The network: 196 pixels -> 96 -> 48 -> 2, ReLU between.
+
+export const CLASSES = 10;
+export const PIXELS = 196; // 14 × 14: each the mean of 2 × 2 of MNIST's, in 16 shades
+
+/**
+ * Three in four pixels are blank, and half of the ReLUs are off. So a vector is kept as the list of its entries that are
+ * not 0, index[q] and value[q] for from <= q < to, and meets only those rows of a matrix w, each of n numbers, that count.
+ * kernels.js has these three again, four numbers at a time.
+ */
+export const plain = {
+  array: (Type, n) => new Type(n),
+  /** y += Σ_q value[q] · w[index[q]] */
+  gather(y, w, index, value, from, to, n) {
+    for (let q = from; q < to; q++) for (let j = 0; j < n; j++) y[j] += value[q] * w[index[q] * n + j];
+  },
+  /** w[index[q]] += value[q] · y */
+  scatter(w, index, value, from, to, y, n) {
+    for (let q = from; q < to; q++) for (let j = 0; j < n; j++) w[index[q] * n + j] += value[q] * y[j];
+  },
+  /** value[q] = w[index[q]] · y */
+  dots(value, w, index, from, to, y, n) {
+    for (let q = from; q < to; q++) {
+      value[q] = 0;
+      for (let j = 0; j < n; j++) value[q] += w[index[q] * n + j] * y[j];
+    }
+  },
+};
+
+/** Images, two pixels a byte, with their labels, as lists of the pixels that are not blank. */
+export function unpack(bytes, labels, { array } = plain) {
+  const n = labels.length;
+  const shade = (i) => (i % 2 ? bytes[i >> 1] & 15 : bytes[i >> 1] >> 4);
+  const start = new Uint32Array(n + 1);
+  for (let i = 0; i < n * PIXELS; i++) start[Math.floor(i / PIXELS) + 1] += Number(shade(i) > 0);
+  for (let i = 0; i < n; i++) start[i + 1] += start[i];
+  const pixel = array(Uint8Array, start[n]);
+  const value = array(Float32Array, start[n]);
+  for (let i = 0, at = 0; i < n * PIXELS; i++) {
+    if (shade(i) === 0) continue;
+    pixel[at] = i % PIXELS;
+    value[at++] = shade(i) / 15;
+  }
+  return { n, labels, start, pixel, value };
+}
+
+/** An image of 28 × 28, 0 to 255, as `unpack` takes it: means of 2 × 2 in 16 shades, two a byte. */
+export function pack(image) {
+  const shade = (i) => {
+    const at = 56 * Math.floor(i / 14) + 2 * (i % 14);
+    return Math.round((image[at] + image[at + 1] + image[at + 28] + image[at + 29]) / 68);
+  };
+  return Uint8Array.from({ length: PIXELS / 2 }, (_, i) => (shade(2 * i) << 4) | shade(2 * i + 1));
+}
+
+/** Views into one flat array of all weights: so the optimiser is one loop. */
+export function layers(flat, [a, b]) {
+  const sizes = { w1: PIXELS * a, b1: a, w2: a * b, b2: b, w3: b * 2, b3: 2, w: CLASSES * 2, b: CLASSES };
+  let at = 0;
+  return Object.fromEntries(Object.entries(sizes).map(([name, n]) => [name, flat.subarray(at, (at += n))]));
+}
+
+export function countWeights([a, b]) {
+  return (PIXELS + 1) * a + (a + 1) * b + (b + 1) * 2 + 3 * CLASSES;
+}
+
+/** A generator of numbers in [0, 1) from a seed: mulberry32. */
+export function random(seed) {
+  let state = (seed * 0x9e3779b9 + 0x6d2b79f5) >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Weights to begin with, as Keras begins: uniform by Glorot, biases 0, directions normal of spread 0.05. */
+export function begin(weights, hidden, next) {
+  const fans = { w1: [PIXELS, hidden[0]], w2: hidden, w3: [hidden[1], 2] };
+  for (const [name, [from, to]] of Object.entries(fans)) {
+    const limit = Math.sqrt(6 / (from + to));
+    weights[name].forEach((_, i, w) => (w[i] = limit * (2 * next() - 1)));
+  }
+  const normal = () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
+  weights.w.forEach((_, i, w) => (w[i] = 0.05 * normal()));
+}
+
+/** The way there and back of up to `room` images at a time; k are the weights, g their gradients. */
+export function network(k, g, [A, B], room, kernels) {
+  const { array } = kernels;
+  const work = {
+    one: array(Float32Array, A),
+    two: array(Float32Array, B),
+    on: array(Uint8Array, room * A), // which of the first hidden units are on
+    h1: array(Float32Array, room * A), // what those have
+    d1: array(Float32Array, room * A),
+    h2: new Float32Array(room * B),
+    count: new Uint32Array(room),
+  };
+  return { forward: forwardOf(k, work, A, B, kernels), backward: backwardOf(k, g, work, A, B, kernels) };
+}
+
+/** Of a network the way there: embeddings x (n × 2) of the images order[from], order[from + 1], … */
+function forwardOf(k, { one, two, on, h1, h2, count }, A, B, { gather }) {
+  return ({ start, pixel, value }, order, from, n, x) => {
+    for (let i = 0; i < n; i++) {
+      const image = order[from + i];
+      one.set(k.b1);
+      gather(one, k.w1, pixel, value, start[image], start[image + 1], A);
+      let end = i * A;
+      for (let j = 0; j < A; j++) {
+        if (!(one[j] <= 0)) {
+          on[end] = j;
+          h1[end++] = one[j];
+        }
+      }
+      count[i] = end - i * A;
+      two.set(k.b2);
+      gather(two, k.w2, on, h1, i * A, end, B);
+      let x0 = k.b3[0];
+      let x1 = k.b3[1];
+      for (let l = 0; l < B; l++) {
+        if (two[l] < 0) two[l] = 0;
+        x0 += two[l] * k.w3[2 * l];
+        x1 += two[l] * k.w3[2 * l + 1];
+      }
+      h2.set(two, i * B);
+      x[2 * i] = x0;
+      x[2 * i + 1] = x1;
+    }
+  };
+}
+
+/** And back: from gradients gx (n × 2) in the embeddings of the way there to gradients in the weights, added to g. */
+function backwardOf(k, g, { one, two, on, h1, d1, h2, count }, A, B, { scatter, dots }) {
+  return ({ start, pixel, value }, order, from, n, gx) => {
+    for (let i = 0; i < n; i++) {
+      const image = order[from + i];
+      const x0 = gx[2 * i];
+      const x1 = gx[2 * i + 1];
+      g.b3[0] += x0;
+      g.b3[1] += x1;
+      for (let l = 0; l < B; l++) {
+        const h = h2[i * B + l];
+        g.w3[2 * l] += h * x0;
+        g.w3[2 * l + 1] += h * x1;
+        two[l] = h > 0 ? k.w3[2 * l] * x0 + k.w3[2 * l + 1] * x1 : 0;
+        g.b2[l] += two[l];
+      }
+      const end = i * A + count[i];
+      scatter(g.w2, on, h1, i * A, end, two, B);
+      dots(d1, k.w2, on, i * A, end, two, B);
+      one.fill(0);
+      for (let q = i * A; q < end; q++) {
+        one[on[q]] = d1[q];
+        g.b1[on[q]] += d1[q];
+      }
+      scatter(g.w1, pixel, value, start[image], start[image + 1], one, A);
+    }
+  };
+}

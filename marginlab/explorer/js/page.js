@@ -1,0 +1,243 @@
+// The explorer of a built page: sliders, a worker that trains, and the view that draws.
+
+import { readOut, showControls, STYLE } from "./controls.js";
+import { complete, fromAddress, toAddress } from "./link.js";
+import { RECIPE } from "./tables.js";
+import { createView } from "./view.js";
+import { ended } from "./words.js";
+
+const STEPS = (60000 * RECIPE.epochs) / RECIPE.batch;
+const PICTURE = "The picture is the last one that there was.";
+
+// ---- What comes with the page, and what is fetched ----
+
+const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+/** @type {any} */
+const shared = self; // into which the scripts of images put them
+
+/** A frame as the page has it, in some 6 kB, as one that can be drawn. */
+function unpackFrame({ reach, embeddings, directions, linear, ...rest }) {
+  const shares = new Int16Array(bytes(embeddings).buffer);
+  const coordinates = Float32Array.from(shares, (v) => (v / 32767) * reach);
+  const frame = { ...rest, died: null, directions: Float32Array.from(directions), embeddings: coordinates };
+  return linear ? { ...frame, linear: Float32Array.from(linear) } : frame;
+}
+
+function sample() {
+  const pairs = bytes(shared.marginlabSample.images);
+  const shade = (_, i) => (i % 2 ? pairs[i >> 1] & 15 : pairs[i >> 1] >> 4);
+  const labels = Uint8Array.from(shared.marginlabSample.labels, Number);
+  return { labels, images: Uint8Array.from({ length: 2 * pairs.length }, shade) };
+}
+
+/** Fetches all images, once: a script, added on the first touch of a control, and not before. */
+function imagesFrom(address) {
+  let images;
+  return () => {
+    images ??= new Promise((done, fail) => {
+      const script = document.createElement("script");
+      script.src = new URL("marginlab-mnist.js", address).href;
+      script.onload = () => done(shared.marginlabImages);
+      script.onerror = () => {
+        images = undefined; // the next touch tries again
+        fail(new Error(`The images did not load: ${script.src}`));
+      };
+      document.head.append(script);
+    });
+    return images;
+  };
+}
+
+/** From a Blob: a page that is a file may start no worker from another file. */
+function makeWorker(text) {
+  const source = `${text}\n$worker.serve(self);`;
+  return new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+}
+
+// ---- An explorer ----
+
+class Explorer {
+  worker = null;
+  run = 0;
+  asked = 0;
+  wrong = ""; // what of a link could not be followed
+  fresh = false; // whether the next frame is the first of its run
+
+  constructor(root, name, { workerText, images }) {
+    this.root = root;
+    this.name = name;
+    this.workerText = workerText;
+    this.images = images;
+    const brought = JSON.parse(root.querySelector("script").textContent);
+    this.group = brought.group;
+    this.settings = complete(brought.settings);
+    this.controls = Object.assign(document.createElement("fieldset"), { className: "mlp marginlab-controls" });
+    this.controls.setAttribute("aria-label", "What to train");
+    this.status = Object.assign(document.createElement("p"), { className: "mlp-status" });
+    this.status.setAttribute("role", "status");
+    const place = document.createElement("div");
+    root.querySelector(".marginlab-still").remove();
+    root.querySelector(".marginlab-numbers").before(this.controls, this.status, place);
+    const lacking = ["Worker", "DecompressionStream"].filter((it) => !(it in self));
+    const embed = lacking.length ? null : (drawn) => this.embed(drawn);
+    this.view = createView(place, { ...sample(), group: this.group, embed });
+    this.show(brought);
+    if (lacking.length) this.giveUp(`This browser cannot train here: it has no ${lacking.join(" and no ")}.`);
+    else this.listen();
+  }
+
+  /** A slider, or a choice, by its name. @returns {any} */
+  control(name) {
+    return this.controls.elements.namedItem(name);
+  }
+
+  /** The run that the page brings along. */
+  show({ frames, words }) {
+    this.view.reset(this.about());
+    for (const frame of frames) this.view.push(unpackFrame(frame));
+    this.view.done(words);
+    showControls(this.controls, this.settings);
+    this.say();
+  }
+
+  listen() {
+    this.controls.addEventListener("pointerdown", () => this.wake());
+    this.controls.addEventListener("input", ({ target }) => this.moved(/** @type {HTMLInputElement} */ (target)));
+    document.addEventListener("marginlab-seed", (/** @type {CustomEvent} */ { detail }) => this.seeded(detail));
+    addEventListener("hashchange", () => this.linked());
+    this.linked();
+  }
+
+  moved({ name, value }) {
+    this.wrong = "";
+    const { settings } = this;
+    if (name === "head") this.settings = complete({ head: value, naive: settings.naive, seed: settings.seed });
+    else if (name === "naive") this.settings = { ...settings, naive: value || null };
+    else this.settings = { ...settings, [name]: Number(value) };
+    if (name === "head") showControls(this.controls, this.settings);
+    else readOut(this.control(name), this.settings.head);
+    if (name === "seed" && this.group) {
+      const detail = { group: this.group, from: this, seed: this.settings.seed };
+      document.dispatchEvent(new CustomEvent("marginlab-seed", { detail }));
+    }
+    this.changed();
+  }
+
+  /** Explorers of a group are compared: each has its own margin, and all have one seed. */
+  seeded({ group, from, seed }) {
+    if (!this.group || group !== this.group || from === this) return;
+    this.settings = { ...this.settings, seed };
+    const control = this.control("seed");
+    control.value = seed;
+    readOut(control, this.settings.head);
+    this.changed();
+  }
+
+  linked() {
+    const { root } = this;
+    const alone = (where) => root === document.querySelector(".marginlab-explorer") && !document.getElementById(where);
+    const link = fromAddress(this.name, alone);
+    if (!link) return;
+    this.wrong = link.words;
+    root.scrollIntoView();
+    // Of a link that names no head nothing can be taken: the run that is shown stays.
+    if (!link.settings) return this.say();
+    this.settings = link.settings;
+    showControls(this.controls, this.settings);
+    this.changed();
+  }
+
+  /** The settings, with what the view draws of the schedule. */
+  about() {
+    const { settings } = this;
+    return { ...settings, anneal: settings.head === "softmax" ? null : RECIPE.anneal, steps: STEPS };
+  }
+
+  /** What is being done; or what of a link could not be. */
+  say(doing = "") {
+    this.status.textContent = doing || this.wrong;
+  }
+
+  giveUp(text) {
+    this.view.notice(`${text} ${PICTURE}`);
+    this.controls.disabled = true;
+  }
+
+  /** Fetch the images and start the worker, once. */
+  async wake() {
+    if (this.worker) return;
+    try {
+      this.worker = makeWorker(this.workerText);
+      this.worker.onmessage = ({ data }) => this.heard(data);
+      this.worker.onerror = (event) =>
+        this.giveUp(`The worker that trains has failed: ${event.message || "it did not start"}.`);
+      this.say("Fetching the 70,000 images …");
+      this.worker.postMessage({ images: await this.images() });
+      this.say();
+      this.view.notice("");
+    } catch (error) {
+      this.worker?.terminate();
+      this.worker = null;
+      this.say();
+      this.view.notice(`${error.message ?? error} ${PICTURE}`);
+    }
+  }
+
+  /** Train with the settings as they are now; of many moves within one picture only the last counts. */
+  changed() {
+    this.run += 1;
+    this.say();
+    this.wake();
+    cancelAnimationFrame(this.asked);
+    this.asked = requestAnimationFrame(async () => {
+      const mine = this.run;
+      toAddress(this.name, this.settings);
+      await this.images().catch(() => {});
+      if (!this.worker || mine !== this.run) return;
+      this.began = performance.now();
+      this.fresh = true;
+      this.worker.postMessage({ run: mine, settings: this.settings });
+    });
+  }
+
+  /** Where a drawn digit lies. The first picture is another's, who left no network: for that a run must begin. */
+  embed(drawn) {
+    if (this.worker && this.run) this.worker.postMessage({ drawn });
+    else this.changed();
+  }
+
+  heard(data) {
+    if (data.drawn) return this.view.landed(data.drawn);
+    if (data.run !== this.run) return; // of a run that was abandoned
+    if (data.error) this.view.notice(`Training failed: ${data.error}`);
+    else if (data.frame) this.came(data.frame);
+    else this.finished();
+    this.root.dataset.state = data.error ? "failed" : data.frame ? "training" : "done";
+  }
+
+  came(frame) {
+    if (this.fresh) {
+      this.view.notice("");
+      this.view.reset(this.about());
+    }
+    this.fresh = false;
+    this.last = frame;
+    this.view.push(frame);
+  }
+
+  finished() {
+    const { accuracy, step, died } = this.last;
+    const seconds = ((performance.now() - this.began) / 1000).toFixed(1);
+    const right = `${(100 * accuracy).toFixed(1)} % of the 10,000 test images right after ${step} steps`;
+    this.view.done(died ? ended(died) : `${right}, in ${seconds} seconds.`);
+  }
+}
+
+/** Brings every explorer of the page to life. address: this script's; workerText: the modules of a worker. */
+export function start(address, workerText) {
+  document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE }));
+  const images = imagesFrom(address);
+  const roots = [...document.querySelectorAll(".marginlab-explorer")];
+  roots.forEach((root, i) => (root.id = i ? `explorer-${i + 1}` : "explorer"));
+  for (const root of roots) new Explorer(root, root.id, { workerText, images });
+}

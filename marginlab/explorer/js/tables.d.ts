@@ -1,0 +1,22 @@
+// What `bundle.py` writes into the module "tables": Python's tables, as JSON.
+
+type Slider = {
+  name: string;
+  place?: number | null;
+  min: number;
+  max: number;
+  step: number;
+  unit: string;
+  default: number;
+};
+export const FAMILY: Record<string, { title: string; sliders: Slider[] }>;
+export const FORMS: Record<string, { title: string; acos: boolean; clip: [number, number] | null; unrolled: boolean }>;
+export const WHY: Record<string, string>;
+export const RECIPE: {
+  epochs: number;
+  batch: number;
+  rate: number;
+  beta2: number;
+  anneal: [number, number];
+  hidden: [number, number];
+};

@@ -1,0 +1,248 @@
+// The explorer's picture: draws Frames, in a notebook and in a built page alike. It trains nothing.
+//
+//   const view = createView(root, {labels, images})
+//   view.reset(settings); view.push(frame); …; view.done("97.1% of the test images right …"); view.landed([x, y])
+//
+// settings, frame: as in frame.js.
+
+import { code } from "./code.js";
+import { angles, between, blend, fates, finite } from "./frame.js";
+import { CSS, DARK, isDark, LIGHT, watchLooks } from "./looks.js";
+import { OwnDigit } from "./own.js";
+import { Painter } from "./painter.js";
+import { pointAt } from "./pointer.js";
+import { asPng, asSvg, save } from "./poster.js";
+import { Timeline } from "./timeline.js";
+import { TITLES } from "./words.js";
+
+const HTML = `
+<div class="mlx-grid">
+  <div>
+    <p class="mlx-now"></p>
+    <div class="mlx-told"><p class="mlx-lesson"></p><div class="mlx-died" role="alert" hidden></div></div>
+    <div class="mlx-stage">
+      <canvas class="mlx-plane" tabindex="0"></canvas>
+      <p class="mlx-notice" role="status" hidden></p>
+    </div>
+    <div class="mlx-bar">
+      <button data-do="play" aria-label="play">▶</button>
+      <button data-do="back" aria-label="one frame back">‹</button>
+      <button data-do="on" aria-label="one frame on">›</button>
+      <input type="range" min="0" max="0" step="any" value="0" aria-label="moment of the training">
+      <button data-do="draw">draw a digit</button>
+    </div>
+    <p class="mlx-key mlx-what"></p>
+    <div class="mlx-point">
+      <canvas width="14" height="14" aria-hidden="true"></canvas>
+      <div><p class="mlx-which" aria-live="polite"></p><div class="mlx-logits" aria-hidden="true"></div></div>
+    </div>
+    <div class="mlx-pad" hidden>
+      <canvas role="img" aria-label="Pad: draw a digit here, with mouse or finger"></canvas>
+      <div><p class="mlx-own" aria-live="polite"></p>
+        <div class="mlx-bar"><button data-do="clear">clear</button><button data-do="draw">close</button></div></div>
+    </div>
+  </div>
+  <div class="mlx-side">
+    ${TITLES.map((title) => `<figure><h4>${title}</h4><canvas class="mlx-chart"></canvas><p class="mlx-key"></p></figure>`).join("\n")}
+    <div class="mlx-bar">
+      <button data-do="circle" aria-pressed="false">on the circle</button>
+      <button data-do="code">copy as code</button>
+      <button data-do="png">save PNG</button>
+      <button data-do="svg">save SVG</button>
+    </div>
+  </div>
+</div>
+<p class="mlx-say" aria-live="polite"></p>`;
+
+/** Puts the HTML into root. Returns its elements by name, and how to take it away. */
+function build(root) {
+  const style = document.createElement("style");
+  style.textContent = CSS;
+  const box = document.createElement("div");
+  box.className = "mlx";
+  box.innerHTML = HTML;
+  root.append(style, box);
+  const $ = (query) => box.querySelector(query);
+  const names = {
+    now: "now",
+    lesson: "lesson",
+    died: "died",
+    plane: "plane",
+    notice: "notice",
+    what: "what",
+    which: "which",
+  };
+  const found = Object.entries({ ...names, bars: "logits", pad: "pad", said: "own", say: "say" }).map(([name, its]) => [
+    name,
+    $(`.mlx-${its}`),
+  ]);
+  const charts = [...box.querySelectorAll(".mlx-chart")];
+  const keys = [...box.querySelectorAll("figure .mlx-key")];
+  const rest = { charts, keys, image: $(".mlx-point canvas"), scrub: $("input"), play: $("[data-do=play]") };
+  const remove = () => [style, box].forEach((it) => it.remove());
+  return { box, $, ...Object.fromEntries(found), ...rest, remove };
+}
+
+/** What is drawn at the moment of a timeline: its frame, or the last one before it that is not NaN. */
+function sceneOf({ settings, labels, focus, circle }, timeline, own) {
+  const { frames, following, last, now } = timeline;
+  const position = Math.min(timeline.position, last);
+  const i = Math.floor(position);
+  let frame = frames[i];
+  if (i < last && position > i && finite(frames[i + 1])) frame = between(frame, frames[i + 1], position - i);
+  let shown = frame;
+  for (let k = i; k >= 0 && !finite(shown); k--) shown = frames[k];
+  const thetas = angles(shown, labels);
+  const share = blend({ ...shown, step: frame.step }, settings);
+  const here = own?.place && (following || Math.round(position) === last) ? own.place : null;
+  return {
+    settings,
+    labels,
+    focus,
+    circle,
+    frames,
+    position,
+    thetas,
+    share,
+    frame: shown,
+    fates: settings.naive ? fates(shown, labels, thetas, settings, share) : null,
+    died: now.died,
+    dim: Boolean(now.died) || !finite(now),
+    own: here,
+    answer: here && own.read(shown, settings),
+    ...(isDark() ? DARK : LIGHT),
+  };
+}
+
+/** What the buttons do, by name. */
+function actionsOf(parts, state, timeline, own, scene) {
+  const { $, pad, now, say } = parts;
+  const name = (kind) => `${state.settings.head}-step-${timeline.now.step}.${kind}`;
+  return {
+    play: () => timeline.toggle(),
+    back: () => timeline.back(),
+    on: () => timeline.on(),
+    circle(button) {
+      state.circle = !state.circle;
+      button.setAttribute("aria-pressed", state.circle);
+      timeline.need();
+    },
+    draw() {
+      pad.hidden = !pad.hidden;
+      const opener = $("[data-do=draw]");
+      opener.hidden = !pad.hidden;
+      if (!pad.hidden) return $("[data-do=clear]").focus();
+      own.wipe();
+      opener.focus();
+    },
+    clear: () => own.wipe(),
+    async code(button) {
+      const text = code(state.settings);
+      try {
+        await navigator.clipboard.writeText(text);
+        const label = button.textContent;
+        button.textContent = "copied";
+        setTimeout(() => (button.textContent = label), 1200);
+      } catch {
+        // No right to the clipboard: show it, to be copied by hand.
+        say.innerHTML = "<pre></pre>";
+        say.firstChild.textContent = text;
+      }
+    },
+    png: () => save(name("png"), asPng(scene(), now.textContent)),
+    svg() {
+      const address = URL.createObjectURL(new Blob([asSvg(scene(), now.textContent)], { type: "image/svg+xml" }));
+      save(name("svg"), address);
+      setTimeout(() => URL.revokeObjectURL(address), 60_000); // by then the browser has it
+    },
+  };
+}
+
+/**
+ * Draws into root, and owns time, focus and what is shown there; sliders and training are another's.
+ *
+ * labels: Uint8Array(n); images: Uint8Array(196 n), 14×14 of 0 to 15, or null. group: views with the same
+ * name keep the same time. embed: is given the digit that was drawn, Uint8Array(784) of 0 to 255, time and again as it
+ * or the network changes; the answer comes as view.landed([x, y]). Where there is none, there is no pad.
+ */
+export function createView(root, { labels, images = null, group = null, embed = null }) {
+  const parts = build(root);
+  const state = { labels, images, settings: {}, focus: null, circle: false, places: new Float32Array(0), stale: true };
+  const calm = matchMedia("(prefers-reduced-motion: reduce)");
+  const painter = new Painter(parts, images);
+  const scene = () => sceneOf(state, timeline, own);
+  const draw = () => {
+    if (timeline.frames.length && parts.plane.clientWidth) state.places = painter.paint(scene(), timeline, own);
+  };
+  const onPlay = (playing) => {
+    parts.play.textContent = playing ? "❚❚" : "▶";
+    parts.play.setAttribute("aria-label", playing ? "pause" : "play");
+  };
+  const timeline = new Timeline({ draw, onPlay, calm, group });
+  const need = () => timeline.need();
+  const own = new OwnDigit(parts.$(".mlx-pad canvas"), (image) => embed?.(image), need);
+  const actions = actionsOf(parts, state, timeline, own, scene);
+
+  parts.box.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-do]");
+    if (button) actions[button.dataset.do](button);
+  });
+  parts.scrub.addEventListener("input", () => timeline.seek(Number(parts.scrub.value)));
+  parts.$("[data-do=draw]").hidden = !embed;
+  pointAt(parts.plane, labels, state, (i) => {
+    if (i !== state.focus) need();
+    state.focus = i;
+  });
+  const sized = new ResizeObserver(need);
+  sized.observe(parts.plane);
+  const unwatch = watchLooks(need);
+  painter.dress();
+  return handle(parts, state, timeline, own, () => {
+    sized.disconnect();
+    unwatch();
+    timeline.end();
+    painter.end();
+    parts.remove();
+  });
+}
+
+/** What others may do with a view. */
+function handle(parts, state, timeline, own, destroy) {
+  return {
+    /** A new run begins; the last picture stays until its first frame. */
+    reset(settings) {
+      Object.assign(state, { settings, stale: true });
+      Object.assign(timeline, { following: true, ended: false });
+      timeline.pause();
+      parts.say.textContent = "";
+    },
+    push(frame) {
+      if (state.stale) {
+        timeline.clear();
+        own.place = null;
+      }
+      state.stale = false;
+      timeline.push(frame);
+      own.again();
+    },
+    done(text) {
+      timeline.ended = !state.stale;
+      parts.say.textContent = text;
+    },
+    /** Where the digit that was drawn lies, by the newest weights. */
+    landed(embedding) {
+      own.landed(embedding);
+      timeline.need();
+    },
+    /** Words over the last picture: that something is wrong. Empty, they go away. */
+    notice(text) {
+      parts.notice.hidden = !text;
+      parts.notice.textContent = text ?? "";
+    },
+    seek: (to) => timeline.seek(to),
+    get frames() {
+      return timeline.frames;
+    },
+    destroy,
+  };
+}

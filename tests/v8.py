@@ -1,0 +1,40 @@
+"""The explorer's JavaScript without a browser: its modules in a bare V8, asked as a page is asked."""
+
+import json
+import math
+
+from py_mini_racer import MiniRacer
+
+from marginlab.explorer.bundle import bundle, order
+
+# JSON has no NaN and no infinity, and none of JavaScript's typed arrays.
+SAID = """value => JSON.stringify(value, (_, v) => ArrayBuffer.isView(v) ? [...v]
+    : typeof v === "number" && !Number.isFinite(v) ? { number: String(v) } : v)"""
+
+
+class V8:
+    """Modules of the explorer, each a global: ``V8("equation").evaluate("x => equation.ucos(x)", 4.0)``"""
+
+    def __init__(self, *names):
+        self._racer = MiniRacer()
+        self._racer.eval("globalThis.self = globalThis")
+        globals_ = "".join(f"self.{name} = ${name};" for name in order(*names))
+        self._racer.eval(f"(() => {{ {bundle(*names)}\n{globals_} }})(); self.said = {SAID}; 0")
+
+    def evaluate(self, script, argument=None):
+        """What an expression gives, or a function of the argument. Both are JSON, with NaN and Infinity."""
+        called = f"({script})({json.dumps(argument)})" if "=>" in script else script
+        said = self._racer.eval(f"said({called}) ?? 'null'")
+        return json.loads(said, object_hook=lambda o: number(o["number"]) if o.keys() == {"number"} else o)
+
+    def put(self, name, data):
+        """Makes bytes a global, an ArrayBuffer."""
+        self._racer.eval(f"self.{name} = new ArrayBuffer({len(data)})")[:] = data
+
+    def close(self):
+        """End it: its threads would keep a program from ending."""
+        self._racer.close()
+
+
+def number(text):
+    return {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}[text]
