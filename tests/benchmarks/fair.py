@@ -48,6 +48,7 @@ def shape(result):
         "right": float(result.test_accuracy),
         "width": float(np.degrees(np.quantile(angle, 0.9))),
         "spacing": float(np.median(between.min(axis=0))),
+        "merged": int((between.min(axis=0) < 1).sum()),
     }
 
 
@@ -128,6 +129,36 @@ def equal_scale():
     return {h: [verified(r.test_embeddings, known) for r in rs] for h, rs in found.items()}
 
 
+def begun(scale=30.0):
+    """With and without annealing, at one scale for all: shares right, and how many classes share a direction.
+
+    A class shares its direction when another stands within a degree of it.
+    """
+    rows = []
+    for head in ("normface", "sphereface", "cosface", "arcface"):
+        for how, options in (("annealed", {}), ("from the start", {"anneal": None})):
+            margin = {"margin": 2.0} if head == "sphereface" else {}
+            found = [shape(r) for r in runs(made(head, **options, **margin), scale)]
+            rows.append({"head": head, "how": how, "scale": scale} | margin | {"runs": found})
+            middle = np.median([r["right"] for r in found])
+            print(f"{head}, {how}: {middle:.2%}, {[r['merged'] for r in found]}", flush=True)
+    return rows
+
+
+def flat(dim=128, scale=10.0):
+    """SphereFace at m = 2 in many dimensions, where images begin at 90°: their angles at the end, in degrees."""
+    rows = []
+    for how, options in (("annealed", {}), ("from the start", {"anneal": None})):
+        found = []
+        for result in runs(made("sphereface", dim, margin=2.0, **options), scale):
+            angle = reference.angle(result.test_embeddings, result.frames[-1].class_directions[Y_TEST])
+            quantiles = np.degrees(np.quantile(angle, (0.1, 0.5, 0.9))).tolist()
+            found.append({"right": float(result.test_accuracy), "angles": quantiles})
+        rows.append({"head": "sphereface", "how": how, "dim": dim, "scale": scale, "runs": found})
+        print(f"d = {dim}, {how}: {[r['angles'] for r in found]}", flush=True)
+    return rows
+
+
 def rounded(value):
     if isinstance(value, float):
         return round(value, 4)
@@ -166,6 +197,8 @@ def main():
         "held out": held_out,
         "tested": tested,
         "known at 30": equal_scale(),
+        "begun": begun(),
+        "flat": flat(),
         "strangers": strange(own),
         "grid": GRID.tolist(),
     }
