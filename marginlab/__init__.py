@@ -3,7 +3,8 @@
 from marginlab import heads, load_mnist, MarginClassifier, Trainer, explore, budget
 """
 
-# pyright: reportUnsupportedDunderAll=false (names that are given on first use: see `__init__.pyi`)
+# Names that are given on first use: see `__init__.pyi`.
+# pyright: reportUnsupportedDunderAll=false
 
 import importlib
 from typing import Any

@@ -14,8 +14,6 @@ LIST = re.findall(r"^## (\w+):", (ROOT / "book/api.md").read_text(encoding="utf-
 PROGRAMS = {"course.__main__", "course.inside", "course.handout.smoke_test"}
 # Tables of cases, which may be longer than a screen.
 TABLES = {("checks.heads", "_head_mistakes")}
-# Made where ipywidgets is first asked for, since readers of the book need not have it.
-LATE = {"explorer.widget"}
 
 
 def module_of(path):
@@ -87,7 +85,7 @@ def is_public(name):
 
 @modules
 def test_a_public_module_says_what_is_public(name):
-    if not is_public(name) or name.startswith("explorer."):
+    if not is_public(name):
         return
     tree = SOURCES[name]
     (said,) = (ast.literal_eval(n.value) for n in tree.body if "__all__" in map(name_of, targets(n)))
@@ -125,7 +123,7 @@ def functions(body, inside=""):
 
 @modules
 def test_what_is_public_has_type_hints(name):
-    if not is_public(name) or name.split(".")[0] in ("explorer", "course"):
+    if not is_public(name) or name.split(".")[0] == "course":
         return
     bare = []
     for full, node in functions(SOURCES[name].body):
@@ -145,9 +143,7 @@ def test_no_function_is_longer_than_a_screen(name):
     long = {
         (name, node.name)
         for node in ast.walk(SOURCES[name])
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.end_lineno - node.lineno >= 60
-        and name not in LATE
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno - node.lineno >= 60
     }
     assert long <= TABLES
 
@@ -162,4 +158,5 @@ def test_an_import_has_no_effect_outside(name):
         binds = isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef)
         binds |= bool(targets(node)) and all(isinstance(t, ast.Name) for t in targets(node))
         main = isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
-        assert docs or binds or main, ast.unparse(node)[:80]
+        checkers = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        assert docs or binds or main or checkers, ast.unparse(node)[:80]
