@@ -3,17 +3,13 @@
 from marginlab import heads, load_mnist, MarginClassifier, Trainer, explore, budget
 """
 
+# Names that are given on first use: see `__init__.pyi`.
+# pyright: reportUnsupportedDunderAll=false
+
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from marginlab.room import budget
-
-if TYPE_CHECKING:  # what editors and type checkers see of `__getattr__`
-    from marginlab import heads
-    from marginlab.classifier import MarginClassifier
-    from marginlab.data import load_mnist
-    from marginlab.explorer import compare, explore
-    from marginlab.training import Trainer
 
 __all__ = [
     "MarginClassifier",

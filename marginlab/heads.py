@@ -218,7 +218,7 @@ class _Head(keras.layers.Layer, abc.ABC):
         return super().__call__(embeddings, labels, **kwargs)
 
     def call(self, embeddings: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self._logits(*self.checked_inputs(embeddings, labels))
+        return self.logits(*self.checked_inputs(embeddings, labels))
 
     def checked_inputs(
         self, embeddings: Tensor, labels: Tensor | None = None
@@ -234,7 +234,7 @@ class _Head(keras.layers.Layer, abc.ABC):
         return embeddings, labels
 
     @abc.abstractmethod
-    def _logits(self, embeddings, labels):
+    def logits(self, embeddings: Tensor, labels: Tensor | None) -> Tensor:
         """Logits (B, C) of embeddings (B, d); labels (B,) are valid, or None for no margin."""
 
     @abc.abstractmethod
@@ -383,7 +383,7 @@ class Softmax(_Head):
     def margins(self) -> tuple[Any, Any, Any]:
         return 1.0, 0.0, 0.0
 
-    def _logits(self, embeddings, labels):
+    def logits(self, embeddings: Tensor, labels: Tensor | None) -> Tensor:
         logits = ops.matmul(embeddings, ops.transpose(self.class_directions))
         return logits + self.bias if self.use_bias else logits
 
@@ -432,7 +432,7 @@ class CosineHead(_Head):
         m1, m2, m3 = self.margins()
         return geometry.ucos(m1 * theta + m2) - m3
 
-    def _logits(self, embeddings, labels):
+    def logits(self, embeddings: Tensor, labels: Tensor | None) -> Tensor:
         logits = self.cosines(embeddings)
         if labels is not None:
             place = ops.stack([ops.arange(ops.shape(labels)[0], dtype=labels.dtype), labels], axis=-1)

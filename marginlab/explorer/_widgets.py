@@ -227,7 +227,7 @@ class Explorer(w.VBox):
 
     def interrupt(self):
         """End the run in progress, and begin no other."""
-        self._stop.interrupted = True
+        self._stop.interrupted = True  # pyright: ignore[reportAttributeAccessIssue] (of our own)
         self._stop.set()
 
     def _train(self, stop, before):

@@ -9,17 +9,21 @@ import functools
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from marginlab.explorer.forms import FORMS, WHY
 from marginlab.family import FAMILY
 from marginlab.recipe import RECIPE
+
+__all__ = ["EXPORT", "HERE", "IMPORT", "bundle", "order", "sliders", "source", "standalone"]
+
 
 HERE = Path(__file__).parent / "js"
 IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))", re.MULTILINE)
 
 
-def sliders(head):
+def sliders(head: str) -> list[dict[str, Any]]:
     """Of a head its sliders: ``[{name, place, min, max, step, unit, default}]``."""
     rows = []
     for setting in FAMILY[head].settings.values():
@@ -41,12 +45,12 @@ def _tables():
     return "\n".join(f"export const {name} = {json.dumps(table)};" for name, table in tables.items())
 
 
-def source(name):
+def source(name: str) -> str:
     """The text of a module: its file, or for "tables" what `family`, `forms` and `recipe` say."""
     return _tables() if name == "tables" else (HERE / f"{name}.js").read_text(encoding="utf-8")
 
 
-def order(*names):
+def order(*names: str) -> list[str]:
     """These modules and all that they import, each after those that it imports itself."""
     found = {}
 
@@ -62,7 +66,7 @@ def order(*names):
 
 
 @functools.cache
-def bundle(*names):
+def bundle(*names: str) -> str:
     """Modules, and all that they import, as one text in which `$name` has what the module "name" exports.
 
     Browsers load no modules from files. So each becomes a function, `nameModule`, whose text a worker can
@@ -84,7 +88,7 @@ def _wrapped(name, text):
     return f"const {name}Module = {body};\nconst ${name} = {name}Module();\n"
 
 
-def standalone(name):
+def standalone(name: str) -> str:
     """An expression for a worker's text: a module and its imports, from the bundle before it."""
     parts = ", ".join(f"`const ${part} = (${{{part}Module}})();`" for part in order(name))
     return f'[{parts}].join("\\n")'

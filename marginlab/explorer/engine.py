@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from marginlab.data import load_mnist, shown_images
 from marginlab.explorer import page
 from marginlab.explorer.bundle import bundle
 from marginlab.explorer.forms import ended
+
+__all__ = ["KEEP", "RUN", "Engine", "Frame", "Run", "fingerprint"]
+
 
 KEEP = 5  # every so many of the frames that the page draws go into the page: 20 of 100
 
@@ -49,11 +53,11 @@ class Run:
     frames: list
 
     @property
-    def test_accuracy(self):
+    def test_accuracy(self) -> float:
         """On all 10,000 test images, without margin; of a run that died, on those shown."""
         return self.frames[-1].accuracy
 
-    def explain(self):
+    def explain(self) -> str:
         """In the words in which the page tells of its runs."""
         last = self.frames[-1]
         if last.died:
@@ -62,7 +66,7 @@ class Run:
             "%", " %"
         )
 
-    def kept(self):
+    def kept(self) -> "Run":
         """The same run in as many frames as a page brings along: every fifth, and the last."""
         last = len(self.frames) - 1
         return Run([f for i, f in enumerate(self.frames) if (last - i) % KEEP == 0])
@@ -75,7 +79,7 @@ class Engine:
         ImportError: without mini-racer (``pip install "marginlab[book]"``).
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         try:
             from py_mini_racer import MiniRacer
         except ImportError as error:
@@ -84,7 +88,7 @@ class Engine:
             ) from None
         images = page.images()
         self._labels = load_mnist()[1][1][shown_images(page.SAMPLE)]
-        self._v8 = MiniRacer()
+        self._v8: Any = MiniRacer()
         try:
             self._v8.eval("globalThis.self = globalThis")
             self._v8.eval(bundle("worker"))
@@ -102,11 +106,11 @@ class Engine:
     def __exit__(self, *_):
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """End the V8: its threads would keep a program from ending."""
         self._v8.close()
 
-    def run(self, settings):
+    def run(self, settings: dict[str, Any]) -> Run:
         """The `Run`, with all its frames, of settings {head, naive, seed, margin or m1, m2, m3, scale}."""
         facts = json.loads(self._v8.eval(f"({RUN})({json.dumps(settings)})"))
         rows = np.frombuffer(bytes(self._v8.eval("numbers")), "<f4").reshape(len(facts), -1)
@@ -127,7 +131,7 @@ class Engine:
         return Run(frames)
 
 
-def fingerprint(settings):
+def fingerprint(settings: dict[str, Any]) -> str:
     """Names a run by all that it depends on: the program, the images, the V8, the settings."""
     program, version = bundle("worker"), importlib.metadata.version("mini-racer")
     parts = [program.encode(), page.images(), version.encode(), json.dumps(settings, sort_keys=True).encode()]

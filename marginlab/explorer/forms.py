@@ -4,6 +4,9 @@
 """
 
 import dataclasses
+from typing import Any
+
+__all__ = ["FORMS", "WHY", "Form", "ended", "why"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,13 +45,13 @@ WHY = {
 }
 
 
-def why(c, flat):
+def why(c: float, flat: bool) -> str:
     """In words, what became of acos at a cosine c of float32; flat: whether the slope of ψ is 0 there."""
     kind = "beyond" if abs(c) > 1 else "flat" if flat else "steep"
     return WHY[kind].format(c=f"{c:.8g}".replace("-", "−"))
 
 
-def ended(died):
+def ended(died: Any) -> str:
     """In words, how a run ended whose last frame has `died`: {step, example, label, why}."""
     example, label = died["example"], died["label"]
     which = "" if example is None else f", at training image {example:,}, a {label}"

@@ -1,6 +1,7 @@
 """Heads as they are often written, to be broken on purpose: cured heads but for their angle or their wave."""
 
 import functools
+from typing import Any
 
 import keras
 from keras import ops
@@ -8,8 +9,10 @@ from keras import ops
 from marginlab import _checks, geometry, heads
 from marginlab.explorer.forms import FORMS
 
+__all__ = ["naive_head"]
 
-def naive_head(head, form, num_classes=10, **settings):
+
+def naive_head(head: str, form: str, num_classes: int = 10, **settings: Any) -> heads.CosineHead:
     """A head whose true logit is computed in a naive way.
 
     Args:

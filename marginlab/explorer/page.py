@@ -12,6 +12,8 @@ import html as escaping
 import io
 import json
 import re
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -19,12 +21,28 @@ from marginlab import plots
 from marginlab.data import load_mnist, shown_images
 from marginlab.explorer import bundle
 
+__all__ = [
+    "CELL",
+    "CLASS",
+    "DATA",
+    "HEAVY",
+    "LIGHT",
+    "SAMPLE",
+    "SCRIPT",
+    "files",
+    "html",
+    "images",
+    "pixels",
+    "rerun",
+]
+
+
 CLASS = "marginlab-explorer"
 SAMPLE = 1000  # of the test images: those that a Trainer's frames show
 HEAVY, LIGHT, SCRIPT = "marginlab-mnist.js", "marginlab-sample.js", "marginlab-explorer.js"
 
 
-def html(settings, result, group=None):
+def html(settings: dict[str, Any], result: Any, group: str | None = None) -> str:
     """A run as an explorer in a page: a strip of pictures and a table, and behind them the run's frames.
 
     Args:
@@ -74,11 +92,12 @@ CELL = re.compile(rf'<div class="{CLASS}">\n<style>.*?</tbody></table></details>
 DATA = re.compile(r'<script type="application/json">(.*?)</script>', re.DOTALL)
 
 
-def rerun(cells, run):
+def rerun(cells: str, run: Callable) -> str:
     """HTML in which each explorer of the HTML `cells` shows another run of its settings, run(settings)."""
 
     def again(cell):
-        data = json.loads(DATA.search(cell[0])[1])
+        found: Any = DATA.search(cell[0])
+        data = json.loads(found[1])
         return html(data["settings"], run(data["settings"]), data["group"])
 
     return CELL.sub(again, cells)
@@ -121,7 +140,7 @@ def _table(frames):
 </tbody></table></details>"""
 
 
-def files():
+def files() -> dict[str, str]:
     """The scripts of a page with an explorer, by name: its code, its 1,000 images, and all of MNIST."""
     return {SCRIPT: _script(), LIGHT: _sample(), HEAVY: _mnist()}
 
@@ -132,7 +151,7 @@ def _script():
     return f'(() => {{\n"use strict";\n{bundle.bundle("worker", "page")}\n{start}\n}})();\n'
 
 
-def pixels(x):
+def pixels(x: np.ndarray) -> np.ndarray:
     """Images as the explorer has them, ``(n, 28, 28) -> (n, 196)``: 14 × 14 means in 16 shades."""
     return np.rint(x.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4)) / 17).astype("uint8").reshape(-1, 196)
 
@@ -155,7 +174,7 @@ def _sample():
 
 
 @functools.cache
-def images():
+def images() -> bytes:
     """All of MNIST in bytes, as worker.js reads it: images two pixels a byte, labels, and which are shown."""
     (x, y), (x_test, y_test) = load_mnist()
     shown = shown_images(SAMPLE).astype("<u2")

@@ -9,6 +9,8 @@ from marginlab import _checks, family
 if TYPE_CHECKING:
     from marginlab.explorer._widgets import Comparison, Explorer
 
+__all__ = ["compare", "explore"]
+
 
 def explore(head: str = "arcface", seed: int = 0) -> Explorer:
     """Sliders for one head; moving one retrains the model on MNIST and redraws it as it learns.
