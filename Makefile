@@ -82,6 +82,7 @@ bench-quick: $(VENV)/.test,bench
 lint: $(VENV)/.dev
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
+	@$(PY) tests/javascript.py
 	@git ls-files '*.ipynb' | xargs $(VENV)/bin/nbstripout --keep-id --verify
 
 clean:
