@@ -610,7 +610,7 @@ def test_the_loss_has_an_axis_of_its_own(view, explorer):
         100 * last.accuracy, [0, 50, 100], sorted([(t["top"] + t["bottom"]) / 2 for t in percent])[::-1]
     )
     assert min(abs(y - at) for y in heights) < 2
-    assert "within this head only" in view.locator("figure .mlx-key").first.inner_text()
+    assert "to compare within one head" in view.locator("figure .mlx-key").first.inner_text()
 
 
 @pytest.mark.parametrize("settings", EVERY, ids=lambda s: "-".join(map(str, s.values())))
@@ -1027,6 +1027,7 @@ def test_both_lives_draw_the_same_frame_alike(browser, page, explorer, tmp_path)
     for ours, theirs in zip(*pictures, strict=True):
         assert ours.size == theirs.size
         ours, theirs = (np.asarray(picture.convert("RGBA"), int) for picture in (ours, theirs))
-        # A built page keeps coordinates to 1/32767 of the picture: edges may differ by a shade.
-        assert np.mean(np.abs(ours - theirs).max(axis=2) > 24) < 0.002
+        # A built page keeps coordinates to 1/32767 of the picture: edges may differ by a shade, and in the
+        # rug, where marks a pixel wide lie in heaps, the shades add up.
+        assert np.mean(np.abs(ours - theirs).max(axis=2) > 24) < 0.005
     assert np.ptp(np.asarray(pictures[0][0])) > 200  # and there is something on it

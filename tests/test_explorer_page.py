@@ -18,6 +18,8 @@ from marginlab import Trainer, budget
 from marginlab.explorer import page as built
 from marginlab.explorer.bundle import sliders
 from marginlab.explorer.engine import Engine
+from marginlab.explorer.forms import FORMS
+from marginlab.family import FAMILY
 
 SETTINGS = {"head": "arcface", "margin": 0.3, "scale": 30.0, "seed": 0, "naive": None}
 
@@ -325,6 +327,80 @@ def test_nothing_stands_in_the_way_of_who_cannot_see_it(open_page, site, theme, 
             page.locator(".mlx-died").wait_for(state="visible")
         found = Axe().run(page).response["violations"]
         assert [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in found] == []
+
+
+SIZES = {
+    "wide": {"viewport": {"width": 1280, "height": 800}},
+    "phone": {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True},
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_can_be_chosen_is_read_whole(open_page, site, size):
+    """Of each choice the words have room in the closed list, beside its arrow."""
+    page = open_page(site / "one.html", **SIZES[size])
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll(".mlp select")].flatMap(select => {
+            const style = getComputedStyle(select), pen = document.createElement("canvas").getContext("2d");
+            pen.font = style.font;
+            const padding = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
+            const room = select.clientWidth - padding - 20;
+            return [...select.options].map(it => it.text).filter(text => pen.measureText(text).width > room);
+        })"""
+    )
+    assert cut == []
+
+
+BOXES = """() => Object.fromEntries(["now", "told", "plane", "what"].map(name => {
+    const {top, bottom} = document.querySelector(`.mlx-${name}`).getBoundingClientRect();
+    return [name, [top + scrollY, bottom + scrollY]];
+}))"""
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_run_that_broke_says_so_beside_its_picture_and_not_over_it(open_page, site, size):
+    """With each form: what broke and what it costs, in red, and all of it between headline and plane."""
+    page = open_page(site / "one.html", **SIZES[size])
+    for form in FORMS:
+        page.evaluate("document.querySelector('#explorer').dataset.state = ''")
+        slider(page, "naive").select_option(form)
+        trained(page)
+        page.wait_for_timeout(1000)
+        told = page.locator(".mlx-told")
+        boxes = page.evaluate(BOXES)
+        assert boxes["now"][1] <= boxes["told"][0] + 1
+        assert boxes["told"][1] <= boxes["plane"][0] + 1
+        assert told.evaluate("e => e.scrollHeight <= e.clientHeight")
+        bold = told.locator("b:visible")
+        red = "rgb(169, 48, 35)"
+        assert bold.evaluate("e => getComputedStyle(e).color") == red
+        if form == "acos":
+            assert re.match(r"Training image [\d,]+, a \d, ended it\.", bold.inner_text())
+            assert page.locator(".mlx-now").inner_text().startswith("NaN")
+        else:
+            assert bold.inner_text().startswith(f"Broken by {FORMS[form].title}: ")
+            assert re.search(r"\d+ of 1,000 digits (without a pull|pushed away)|no harm", bold.inner_text())
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_no_band_of_the_page_is_empty(open_page, site, size):
+    """Slots have room for their longest text; at rest no more than two lines of it are blank."""
+    page = open_page(site / "one.html", **SIZES[size])
+    page.wait_for_timeout(500)
+    for head in FAMILY:
+        page.evaluate("document.querySelector('#explorer').dataset.state = ''")
+        slider(page, "head").select_option(head)
+        trained(page)
+        page.wait_for_timeout(300)
+        blank = page.evaluate(
+            """() => [...document.querySelectorAll(".mlx-told, .mlx-key, .mlx-point, .mlp-status")].map(e => {
+                const range = document.createRange();
+                range.selectNodeContents(e);
+                const text = range.getBoundingClientRect();
+                return [e.className, e.getBoundingClientRect().height - text.height];
+            })"""
+        )
+        assert [row for row in blank if row[1] > 40] == [], head
 
 
 RING = [(0.5 + 0.25 * math.cos(k / 4), 0.5 + 0.35 * math.sin(k / 4)) for k in range(26)]

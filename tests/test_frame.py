@@ -1,6 +1,9 @@
 """What the explorer's pictures are made of, without a browser: angles, regions, pulls, and what is said."""
 
+import json
 import math
+import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -10,6 +13,8 @@ from v8 import V8
 
 import marginlab
 from marginlab import reference
+from marginlab.explorer import bundle, forms
+from marginlab.family import FAMILY
 
 SETTINGS = [
     {"head": "normface", "scale": 10},
@@ -27,7 +32,7 @@ def margins(settings):
 
 @pytest.fixture(scope="module")
 def v8():
-    v8 = V8("words", "code", "pointer")
+    v8 = V8("words", "code", "pointer", "plane", "charts", "svg")
     yield v8
     v8.close()
 
@@ -152,3 +157,268 @@ def test_copied_code_makes_the_run(v8, form, monkeypatch):
     monkeypatch.setattr(marginlab, "Trainer", Spy)
     exec(v8.evaluate("s => code.code(s)", settings), {})
     assert calls == [("arcface", {"seed": 3, "frames": 20}), {"margin": 0.45, "scale": 20}]
+
+
+# What is said of a moment, and what is drawn: of the same scene that a page has.
+
+
+def moment(settings, theta=None, labels=None, step=2500, died=None, length=5.0, **frame):
+    """A scene as an expression of JavaScript: ten rays at 36°, and embeddings at angles θ to their own."""
+    rng = np.random.default_rng(0)
+    theta = rng.uniform(-3, 3, 200) if theta is None else np.asarray(theta, float)
+    labels = rng.integers(0, 10, len(theta)) if labels is None else np.asarray(labels)
+    turns = 2 * np.pi * np.arange(10) / 10
+    at = turns[labels] + theta
+    x = length * np.c_[np.cos(at), np.sin(at)]
+    frame = {"step": step, "loss": 0.5, "accuracy": 0.9, "died": died} | frame
+    anneal = None if settings["head"] == "softmax" else [0.2, 0.7]
+    facts = json.dumps([settings | {"steps": 2500, "anneal": anneal}, frame, labels.tolist()])
+    arrays = json.dumps([x.ravel().tolist(), np.c_[np.cos(turns), np.sin(turns)].ravel().tolist()])
+    return f"""(() => {{
+        const [settings, given, list] = {facts};
+        const [embeddings, directions] = {arrays}.map(a => Float32Array.from(a));
+        const labels = Uint8Array.from(list), it = {{...given, embeddings, directions}};
+        if (given.linear) it.linear = Float32Array.from(given.linear);
+        const thetas = frame.angles(it, labels), share = frame.blend(it, settings);
+        return {{settings, labels, frame: it, frames: [it], position: 0, thetas, share, died: given.died,
+            focus: null, circle: false, dim: Boolean(given.died), own: null, answer: null, ...looks.LIGHT,
+            fates: settings.naive ? frame.fates(it, labels, thetas, settings, share) : null}};
+    }})()"""
+
+
+def drawn(v8, paint, scene, width=460, height=176):
+    """What is drawn of a scene, as SVG."""
+    text = v8.evaluate(
+        f"(() => {{ const ctx = new svg.SvgContext({width}, {height}); "
+        f"{paint}(...[ctx, {width}, {height}].slice(0, {paint}.length - 1), {scene}); "
+        "return ctx.end(''); })()"
+    )
+    return ElementTree.fromstring(text)
+
+
+def texts(root):
+    return [node.text for node in root if node.tag.endswith("text")]
+
+
+RED = "#a93023"
+
+
+def crosses(root):
+    """Where red crosses stand: the middles of their strokes, which come in pairs."""
+    strokes = [p for p in root if p.get("stroke") == RED and p.get("stroke-width") == "2.6"]
+    ends = [np.array(re.findall(r"-?[\d.]+", p.get("d")), float).reshape(2, 2) for p in strokes]
+    return [tuple(end.mean(axis=0)) for end in ends[::2]]
+
+
+USUAL = [{"head": head, **member.defaults} for head, member in FAMILY.items() if head != "softmax"]
+STRONG = [{"head": "sphereface", "margin": 3.0, "scale": 10}, {"head": "arcface", "margin": 0.6, "scale": 30}]
+
+
+@pytest.mark.parametrize("form", forms.FORMS)
+@pytest.mark.parametrize("settings", USUAL + STRONG, ids=lambda s: f"{s['head']}-{s.get('margin')}")
+def test_what_a_break_costs_is_counted_on_the_digits_shown(v8, settings, form):
+    """By the formula of each form, and not by the code that draws it."""
+    theta = np.r_[np.random.default_rng(1).uniform(1e-4, 3.14, 300), np.geomspace(1e-4, 0.02, 80)]
+    labels = np.random.default_rng(2).integers(0, 10, len(theta))
+    scene = moment(settings | {"naive": form}, theta, labels)
+    m1, m2, _ = margins(settings)
+    cured = m1 * np.abs(np.sin(m1 * theta + m2))
+    c = np.cos(theta)
+    low, high = forms.FORMS[form].clip or (-2, 2)
+    held = (c > low) & (c < high)
+    none = ~held & (cured > 1e-3)
+    away = held & (m1 * np.sin(m1 * theta + m2) < -1e-3) & (not forms.FORMS[form].unrolled)
+    found = v8.evaluate(f"words.harm({scene})")
+    sure = np.abs(np.r_[c - low, c - high]).reshape(2, -1).min(0) > 3e-7  # float32 decides at the ends
+    for kind, expected in {
+        "near": none & (theta < math.pi / 4),
+        "far": none & (theta >= math.pi / 4),
+        "away": away,
+    }.items():
+        got = np.isin(np.arange(len(theta)), found[kind])
+        lost = np.isin(np.arange(len(theta)), found["lost"])
+        assert (got == expected)[sure & ~lost].all(), kind
+    short, long = v8.evaluate(f"words.cost({scene})")
+    stuck = len(found["near"]) + len(found["far"])
+    assert (f"{stuck} of 380 digits without a pull" in short) == bool(stuck)
+    assert ("pushed away" in short) == bool(found["away"])
+    assert ("no harm" in short) == (stuck + len(found["away"]) + len(found["lost"]) == 0)
+    # And those read wrong among them, by the nearest of ten rays at 36°.
+    hurt = np.isin(np.arange(len(theta)), found["far"] + found["away"] + found["lost"])
+    wrong = int((hurt & (theta > math.pi / 10)).sum())
+    assert len(found["wrong"]) == wrong
+    assert (f"{wrong} of them" in long) == bool(wrong)
+    told = v8.evaluate(f"words.told({scene})")
+    assert told.startswith(f'<b class="mlx-red">Broken by {forms.FORMS[form].title}: {short}')
+    # In the plane each of them has a ring, and the legend says so.
+    rings = [p for p in drawn(v8, "plane.drawPlane", scene, 500) if p.get("stroke-width") == "1.3"]
+    many = sum(len(found[kind]) for kind in ("near", "far", "away", "lost"))
+    assert sum(p.get("d").count("M") for p in rings) == many
+    assert ("Red rings" in v8.evaluate(f"words.what({scene})")) == bool(many)
+
+
+@pytest.mark.parametrize("settings", USUAL, ids=lambda s: s["head"])
+def test_before_the_margin_comes_in_nothing_of_it_is_drawn_or_said(v8, settings):
+    def look(step):
+        scene = moment(settings, step=step)
+        plane = drawn(v8, "plane.drawPlane", scene, 500)
+        psi = drawn(v8, "charts.drawPsi", scene)
+        hatched = [p for p in plane if p.get("stroke-width") == "0.8" and p.get("d").count("A") > 10]
+        grey = [p for p in psi if p.tag.endswith("rect")]
+        return bool(hatched), bool(grey), v8.evaluate(f"words.what({scene}) + words.keyOfPsi({scene})")
+
+    margin = settings["head"] != "normface"
+    turns = margins(settings)[0] * math.pi + margins(settings)[1] > math.pi + 1e-9
+    hatched, grey, said = look(400)
+    assert (hatched, grey) == (False, False)
+    assert "atched" not in said
+    assert "past π" not in said
+    assert ("not come in yet" in said) == margin
+    hatched, grey, said = look(2500)
+    assert (hatched, grey) == (margin, turns)
+    assert ("Hatched" in said, "past π" in said) == (margin, turns)
+
+
+@pytest.mark.parametrize("theta", [0.0, 2e-5, 2e-4, 0.02, 1.0])
+def test_where_a_run_broke_there_is_one_cross_with_its_name(v8, theta):
+    """In the chart of the pull at the image's own θ, on the axis; in the plane where it was."""
+    died = {"step": 130, "example": 41234, "label": 7, "theta": theta, "at": [3.0, -4.0], "why": "."}
+    scene = moment(
+        {"head": "arcface", "margin": 0.5, "scale": 30, "naive": "acos"}, step=130, died=died, loss=math.nan
+    )
+    pull = drawn(v8, "charts.drawPull", scene)
+    ((x, y),) = crosses(pull)
+    low, high = math.log10(math.radians(0.001)), math.log10(math.pi)
+    share = (max(math.log10(max(theta, 1e-9)), low) - low) / (high - low)
+    assert x == pytest.approx(44 + share * (460 - 44 - 14), abs=0.02)
+    assert y == pytest.approx(176 - 38, abs=0.02)
+    assert "image 41,234" in texts(pull)
+    (where,) = crosses(drawn(v8, "plane.drawPlane", scene, 500))
+    (reach,) = v8.evaluate(f"[frame.extent({scene}.frame.embeddings)]")
+    np.testing.assert_allclose(where, 250 + np.array([3, 4]) / reach * (250 - 21), atol=0.05)
+    assert "The axis" not in v8.evaluate(f"words.keyOfPull({scene})")
+    key = v8.evaluate(f"words.keyOfPull({scene}) + words.what({scene})")
+    assert "the image that ended it" in key
+    assert "×: the image that ended the run" in key
+
+
+@pytest.mark.parametrize("form", [None, *forms.FORMS])
+def test_an_axis_that_is_another_says_so(v8, form):
+    scene = moment({"head": "arcface", "margin": 0.3, "scale": 30, "naive": form})
+    near = form in ("acos", "clip")
+    assert ("Logarithmic axis" in v8.evaluate(f"words.keyOfPull({scene})")) == near
+    assert any("logarithmic" in text for text in texts(drawn(v8, "charts.drawPull", scene))) == near
+    assert "loss, logarithmic" in v8.evaluate(f"words.keyOfProgress({scene})")
+
+
+def test_why_a_run_ended_is_said_in_full():
+    """c is introduced, the image is named, and what gives NaN is there before it is said to do so."""
+    for c, flat in ((1.0, False), (1.0, True), (-1.0, False), (1.00000012, False), (-1.0000002, True)):
+        said = forms.why(c, flat)
+        assert said.startswith(
+            "The cosine c between this image and its class direction came out in float32 as "
+        )
+        assert f"{c:.8g}".replace("-", "−") in said
+        assert "-" not in said
+        if "∞ − ∞" in said:
+            assert "subtracts ∞ from ∞" in said
+        if "0 · ∞" in said:
+            assert "slope −1/√(1 − c²) = −∞, and ψ the slope 0" in said
+        assert ("beyond ±1" in said) == (abs(c) > 1)
+
+
+@pytest.mark.parametrize(
+    ("c", "settings"),
+    [
+        (1, {"head": "arcface", "margin": 0.3}),
+        (1, {"head": "sphereface", "margin": 1.5}),
+        (-1, {"head": "sphereface", "margin": 1.5}),
+        (1 + 2**-23, {"head": "cosface", "margin": 0.1}),
+    ],
+)
+def test_both_engines_say_the_same_of_an_end(c, settings):
+    v8 = V8("engine")
+    said = v8.evaluate("([c, s]) => engine.why(c, s)", [c, settings | {"naive": "acos"}])
+    other = v8.evaluate("([c, s]) => engine.why(c, s)", [c, settings | {"naive": "no-unroll"}])
+    v8.close()
+    m1, m2, _ = margins(settings)
+    flat = abs(c) == 1 and m1 * math.sin(m1 * math.acos(c) + m2) == 0
+    assert said == forms.why(c, flat)
+    assert other == forms.WHY["other"]
+
+
+def test_no_legend_speaks_in_words_that_it_does_not_explain(v8):
+    """Nor with a hyphen for a minus: of every head, form and moment."""
+    for settings in [{"head": "softmax"}, *USUAL, *STRONG]:
+        for form in [None, *forms.FORMS] if settings["head"] != "softmax" else [None]:
+            for step in (400, 1200, 2500):
+                scene = moment(settings | {"naive": form}, step=step)
+                said = v8.evaluate(
+                    "(it => ['told', 'what', 'keyOfProgress', 'keyOfPsi', 'keyOfPull'].map(f => words[f](it))"
+                    f".concat(words.chartsInWords(it, it.frame), words.planeInWords(it, it.frame)))({scene})"
+                )
+                for text in said:
+                    text = re.sub(r"<[^>]*>", " ", text)
+                    assert not re.search(r"naive|cured|-[\d∞.]|undefined|NaN", text), text
+
+
+def test_each_head_is_told_by_what_is_to_be_seen(v8):
+    """And it is so: how wide no-man's-land is between two rays, of each head."""
+    told = [v8.evaluate(f"words.told({moment(settings)})") for settings in [{"head": "softmax"}, *USUAL]]
+    assert len(set(told)) == 6
+    by = dict(zip(FAMILY, told, strict=True))
+    gaps = np.radians([30, 36, 50, 70])
+
+    def strips(head):
+        given = FAMILY[head].defaults | {"head": head}
+        widths = v8.evaluate("([gaps, s]) => gaps.map(gap => words.strip(gap, s))", [gaps.tolist(), given])
+        for gap, width in zip(gaps, widths, strict=True):  # what the picture hatches there
+            directions = [math.cos(gap / 2), math.sin(gap / 2), math.cos(gap / 2), -math.sin(gap / 2)]
+            wedges = v8.evaluate("([w, s]) => frame.bands(Float32Array.from(w), s)", [directions, given])
+            near = [b - a for a, b in wedges if min(a, 2 * math.pi - b) < gap / 2]
+            assert sum(near) == pytest.approx(width, abs=0.02)
+        return np.array(widths)
+
+    margin = {head: FAMILY[head].defaults.get("margin") for head in FAMILY}
+    np.testing.assert_allclose(strips("arcface"), margin["arcface"], rtol=1e-6)
+    assert f"{math.degrees(margin['arcface']):.1f}° wide between any two rays" in by["arcface"]
+    m = margin["sphereface"]
+    np.testing.assert_allclose(strips("sphereface") / gaps, (m - 1) / (m + 1), rtol=1e-6)
+    assert "same part of each gap" in by["sphereface"]
+    assert (np.diff(strips("cosface")) < -0.01).all()
+    assert "wider where two rays are close" in by["cosface"]
+    for head in ("softmax", "normface"):
+        assert "atched" not in by[head]
+
+
+def test_a_class_that_is_read_in_the_middle_is_named_there(v8):
+    """Plain softmax may give a class a land that no ray leads to."""
+    turns = 2 * np.pi * np.arange(10) / 10
+    rows = np.c_[np.cos(turns), np.sin(turns), np.zeros(10)]
+    plain = moment({"head": "softmax"}, linear=rows.ravel().tolist())
+    assert "middle" not in v8.evaluate(f"words.told({plain})")
+    rows[8] = [0.1, 0, 1.5]
+    scene = moment({"head": "softmax"}, linear=rows.ravel().tolist())
+    assert "8 is read in the middle" in v8.evaluate(f"words.told({scene})")
+    assert "8 here" in texts(drawn(v8, "plane.drawPlane", scene, 500))
+
+
+def test_the_plane_says_what_distance_is_and_who_stands_on_the_rim(v8):
+    scene = moment({"head": "normface", "scale": 10})
+    assert "From the middle: the length ‖x‖ of the embedding." in v8.evaluate(f"words.what({scene})")
+    long = f"(it => {{ it.frame.embeddings.set([90, 0, -80], 0); return words.what(it); }})({scene})"
+    assert "(2 longer ones stand on the rim)" in v8.evaluate(long)
+    assert "‖x‖·cos θ becomes scale·cos θ" in v8.evaluate(f"words.keyOfProgress({scene})")
+    assert "‖x‖ → scale" in texts(drawn(v8, "charts.drawProgress", scene))
+    assert "margin comes in" in texts(drawn(v8, "charts.drawProgress", moment(USUAL[2])))
+
+
+def test_no_function_is_longer_than_a_screen():
+    for path in bundle.HERE.glob("*.js"):
+        name, start = None, 0
+        for k, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
+            if re.match(r"(export )?(async )?function|  (static |async |#|get |set )?\w+\(.*\) {$", line):
+                name, start = line, k
+            if line in ("}", "  }") and name:
+                assert k - start < 60, (path.name, name)
+                name = None

@@ -23,8 +23,8 @@ class V8:
 
     def evaluate(self, script, argument=None):
         """What an expression gives, or a function of the argument. Both are JSON, with NaN and Infinity."""
-        called = f"({script})({json.dumps(argument)})" if "=>" in script else script
-        said = self._racer.eval(f"said({called}) ?? 'null'")
+        its = f"(it => typeof it === 'function' ? it({json.dumps(argument)}) : it)({script})"
+        said = self._racer.eval(f"said({its}) ?? 'null'")
         return json.loads(said, object_hook=lambda o: number(o["number"]) if o.keys() == {"number"} else o)
 
     def put(self, name, data):

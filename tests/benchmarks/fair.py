@@ -146,7 +146,7 @@ def begun(scale=30.0):
 
 
 def flat(dim=128, scale=10.0):
-    """SphereFace at m = 2 in many dimensions, where images begin at 90°: their angles at the end, in degrees."""
+    """SphereFace at 2 in many dimensions, where images begin at 90°: their angles at the end (degrees)."""
     rows = []
     for how, options in (("annealed", {}), ("from the start", {"anneal": None})):
         found = []

@@ -86,14 +86,14 @@ export const CSS = `
 .mlx button[aria-pressed=true] { background: var(--blue); border-color: var(--blue); color: #fff; }
 .mlx.mlx-dark button[aria-pressed=true] { color: #15171b; }
 .mlx input[type=range] { flex: 1; min-width: 90px; accent-color: var(--blue); margin: 0; height: 24px; }
-.mlx-point { display: flex; gap: 10px; min-height: 68px; align-items: center; font-size: 13px; }
+.mlx-point { display: flex; gap: 10px; min-height: 56px; align-items: center; font-size: 13px; }
 .mlx-point > div { flex: 1; min-width: 0; }
-.mlx-point canvas { flex: none; width: 64px; height: 64px; border-radius: 4px; image-rendering: pixelated; background: var(--lift); }
-.mlx-logits { display: flex; align-items: flex-end; height: 44px; gap: 2px; font-size: 10px; color: var(--soft);
+.mlx-point canvas { flex: none; width: 56px; height: 56px; border-radius: 4px; image-rendering: pixelated; background: var(--lift); }
+.mlx-logits { display: flex; align-items: flex-end; height: 36px; gap: 2px; font-size: 10px; color: var(--soft);
   font-variant-numeric: tabular-nums; }
 .mlx-logits:empty { display: none; }
 .mlx-logits span { flex: 1; text-align: center; line-height: 1.15; white-space: nowrap; overflow: hidden; }
-.mlx-logits i { display: block; background: var(--c); height: calc(var(--h) * 18px + 1px); }
+.mlx-logits i { display: block; background: var(--c); height: calc(var(--h) * 11px + 1px); }
 .mlx-logits b { color: var(--ink); font-weight: 600; }
 .mlx-pad { display: flex; gap: 12px; align-items: center; margin-top: 6px; }
 .mlx-pad > div { flex: 1; }
@@ -104,7 +104,15 @@ export const CSS = `
   border-left: 4px solid var(--red); background: var(--lift); padding: 8px 12px; border-radius: 4px; }
 .mlx-stage { position: relative; }
 .mlx [hidden] { display: none !important; }
+@container (max-width: 880px) {
+  .mlx-told { min-height: 114px; }
+  .mlx-key { min-height: 52.5px; }
+  .mlx-key.mlx-what { min-height: 70px; }
+}
 @container (max-width: 640px) {
+  .mlx-told { min-height: 76px; }
+  .mlx-key { min-height: 35px; }
+  .mlx-key.mlx-what { min-height: 52.5px; }
   .mlx-grid { grid-template-columns: minmax(0, 1fr); }
   .mlx-chart { height: 164px; }
 }

@@ -119,25 +119,20 @@ export function cost(scene) {
   }
   const short = [
     many && `${grouped(many)} of ${all} digits without a pull`,
-    away.length && `${grouped(away.length)} of ${all} digits pushed away`,
-    lost.length && `${grouped(lost.length)} of ${all} digits with a pull that is no number`,
-  ]
-    .filter(Boolean)
-    .join(", ");
-  const nearest = (list) => degrees(min(...list.map((i) => thetas[i])));
+    away.length && `${many ? grouped(away.length) : `${grouped(away.length)} of ${all} digits`} pushed away`,
+    lost.length && `the pull of ${grouped(lost.length)} is no number`,
+  ].filter(Boolean);
+  const least = (list) => degrees(min(...list.map((i) => thetas[i])));
+  const most = (list) => `${((max(...list.map((i) => thetas[i])) * 180) / PI).toFixed(2)}°`;
   const said = [
-    near.length &&
-      `${far.length ? grouped(near.length) : "They"} lie within ${((max(...near.map((i) => thetas[i])) * 180) / PI).toFixed(2)}° of their ray, where nothing brings them closer`,
-    far.length &&
-      `${near.length ? grouped(far.length) : "They"} lie ${nearest(far)} and more from it, where nothing turns them back`,
-    away.length && `those beyond ${nearest(away)} are turned the wrong way`,
-  ]
-    .filter(Boolean)
-    .join("; ");
-  const wrongly = wrong.length
-    ? ` ${grouped(wrong.length)} of them ${wrong.length === 1 ? "is" : "are"} read wrong, and so they stay.`
-    : " The accuracy does not show it.";
-  return [`${short}.`, said ? `${said[0].toUpperCase()}${said.slice(1)}.${wrongly}` : wrongly.trim()];
+    near.length && `within ${most(near)} of their ray nothing brings ${grouped(near.length)} closer`,
+    far.length && `beyond ${least(far)} nothing turns ${grouped(far.length)} back`,
+    away.length && `beyond ${least(away)} it turns ${grouped(away.length)} the wrong way`,
+  ].filter(Boolean);
+  const wrongly = `${grouped(wrong.length)} of them ${wrong.length === 1 ? "is" : "are"} read wrong, and so they stay.`;
+  const sentences = [said.join("; "), wrong.length ? wrongly : "The accuracy does not show it."];
+  const capital = (text) => text && `${text[0].toUpperCase()}${text.slice(1).replace(/\.?$/, ".")}`;
+  return [`${short.join(", ")}.`, sentences.map(capital).filter(Boolean).join(" ")];
 }
 
 /** The slot under the headline, as HTML: a lesson, or what broke and what it costs. */
@@ -173,9 +168,7 @@ const SOFT = "var(--soft)";
 export function keyOfProgress({ settings, frames, lines }) {
   const dead = frames.some((f) => !Number.isFinite(f.loss));
   const coming = settings.steps && settings.anneal && !dead && frames.at(-1).step;
-  const grey = hasMargin(settings)
-    ? "grey: the margin comes in, and loss with it"
-    : "grey: ‖x‖·cos θ becomes scale·cos θ";
+  const grey = hasMargin(settings) ? "the margin comes in, and loss with it" : "‖x‖·cos θ becomes scale·cos θ";
   return (
     entry(lines[0], "right") +
     entry(lines[1], "loss, logarithmic; to compare within one head") +
@@ -193,14 +186,12 @@ export function keyOfPsi(scene) {
   const beyond = thetas.filter((t) => t > past).length;
   const amount = share === 0 ? "no margin yet" : `${round(100 * share)} % of the margin`;
   const now = coming ? `ψ at this step: ${amount}` : margin ? "ψ" : "ψ, here cos θ: no margin";
-  const grey = settings.naive
-    ? `past π: ${digits(beyond)}`
-    : `past π, where ψ is unrolled to fall on: ${digits(beyond)}`;
+  const grey = `past π${settings.naive || coming ? "" : ", where ψ falls on"}: ${digits(beyond)}`;
   return (
-    entry(lines[0], settings.naive ? `${now}, as it should be` : now) +
+    entry(lines[0], settings.naive && !coming ? `${now}, as it should be` : now) +
     (settings.naive ? entry(lines[1], "as it is broken", "dashed") : "") +
-    (coming ? thin(lines[0], "ψ with all of the margin") : "") +
-    (margin ? entry(SOFT, "cos θ, what any other class scores", "dotted") : "") +
+    (coming && !settings.naive ? thin(lines[0], "ψ with all of the margin") : "") +
+    (margin ? entry(SOFT, "cos θ, as others score", "dotted") : "") +
     (share > 0 && past < PI - 1e-9 ? patch(SOFT, grey) : "") +
     (died?.theta == null ? "" : crossEntry("the image that ended it"))
   );
@@ -226,7 +217,7 @@ export function keyOfPull(scene) {
     (harms.length ? patch("var(--red)", hurt) : "") +
     (died?.theta == null ? "" : crossEntry("the image that ended it")) +
     (same ? `<span>${share < 1 && hasMargin(settings) ? "no difference yet" : "no difference here"}</span>` : "") +
-    (failsNear0(settings) ? "<span>The axis is logarithmic here: the harm is next to 0°.</span>" : "")
+    (failsNear0(settings) ? "<span>Logarithmic axis: the harm is next to 0°.</span>" : "")
   );
 }
 
@@ -240,8 +231,8 @@ export function what({ settings, labels, circle, frame, share, fates, died }) {
     : [`Dots: ${grouped(labels.length)} test digits. From the middle: the length ‖x‖ of the embedding${rim}.`];
   if (head !== "softmax") said.push("The nearest ray is the answer.");
   else if (frame.linear && !circle) said.push("Rays: class directions. Shaded: where each digit is the answer.");
-  if (hasMargin(settings))
-    said.push(share > 0 ? "Hatched: right, but not by the margin." : "The margin has not come in yet.");
+  if (hasMargin(settings) && share > 0) said.push("Hatched: right, but not by the margin.");
+  else if (hasMargin(settings) && !died) said.push("The margin has not come in yet.");
   if (fates?.some(Boolean)) said.push("Red rings: digits that the break harms.");
   if (died?.at) said.push("×: the image that ended the run.");
   return said.join(" ");
