@@ -81,8 +81,7 @@ bench-quick: $(VENV)/.test,bench
 lint: $(VENV)/.dev
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
-	@$(VENV)/bin/pyright
-	@$(PY) tests/javascript.py
+	@$(PY) tests/lint.py $(LINT)
 	@git ls-files '*.ipynb' | xargs $(VENV)/bin/nbstripout --keep-id --verify
 
 constraints:
