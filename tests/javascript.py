@@ -1,4 +1,4 @@
-"""The style and the types of the explorer's JavaScript, by Biome and TypeScript. For developers: users need no Node.
+"""Style and types of the explorer's JavaScript, by Biome and TypeScript: for developers, users need no Node.
 
 python tests/javascript.py           # checks
 python tests/javascript.py --write   # formats
