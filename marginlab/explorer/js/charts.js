@@ -186,7 +186,7 @@ export function drawPsi(ctx, width, height, scene) {
     1.2,
     [2, 3],
   );
-  if (share < 1 && hasMargin(settings))
+  if (share < 1 && hasMargin(settings) && !settings.naive)
     line(
       ctx,
       SAMPLES.map((t) => [X(t), Y(psi(t, cured))]),

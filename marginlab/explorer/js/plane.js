@@ -25,6 +25,7 @@ export function drawPlane(ctx, size, scene) {
   if (circle) paintHills(ctx, scene, it);
   paintDots(ctx, scene, places, size);
   if (it.known) paintNames(ctx, scene, it);
+  if (it.known && frame.linear && !circle) paintInland(ctx, scene, it);
   paintFocus(ctx, scene, places);
   paintDead(ctx, scene, it);
   paintOwn(ctx, scene, it);
@@ -64,8 +65,6 @@ function paintLands(ctx, scene, { middle, disc, reach, at, known }) {
     // A land that does not reach the rim would not be seen between the dots: it gets a border.
     [ctx.strokeStyle, ctx.lineWidth] = [colours[j], 2];
     ctx.stroke();
-    const [x, y] = [max(...polygon.map((p) => p[0])), min(...polygon.map((p) => p[1]))].map((v) => (v / reach) * disc);
-    words(ctx, `${j} here`, middle + x + 4, middle - y, { fill: scene.ink, size: 14, weight: 700, halo: scene.paper });
   });
   if (softmax || !hasMargin(settings) || share === 0) return;
   ctx.beginPath();
@@ -132,6 +131,16 @@ function paintNames(ctx, scene, { turns, rim, disc, at }) {
     const [x, y] = at(rim + 12, t);
     words(ctx, String(j), x, y, { fill: ink, size: 15, weight: 700, align: "center", halo: paper });
   });
+}
+
+/** The name of a class whose land does not reach the rim, beside that land. */
+function paintInland(ctx, { frame, ink, paper }, { middle, reach, disc }) {
+  const polygons = regions(rowsOf(frame), reach);
+  for (const j of inland(polygons, reach)) {
+    const [x, y] = [max(...polygons[j].map((p) => p[0])), min(...polygons[j].map((p) => p[1]))];
+    const look = { fill: ink, size: 14, weight: 700, halo: paper };
+    words(ctx, `${j} here`, middle + (x / reach) * disc + 4, middle - (y / reach) * disc, look);
+  }
 }
 
 function paintFocus(ctx, { focus, ink, paper }, places) {

@@ -62,9 +62,9 @@ const LOOK = {
   sphereface: ({ margin }) =>
     `A digit’s angle to its own ray counts ${plain(margin)} times. Look at the hatched wedges: they take the same part of each gap between two rays, wide where rays are far apart.`,
   cosface: ({ margin }) =>
-    `A digit’s own class scores ${plain(margin)} less. Look at the hatched wedges: they are wider where two rays are close, for a cosine is flat near 0°.`,
+    `A digit’s own class scores ${plain(margin)} less, so it must win by as much. Look at the hatched wedges: they are wider where two rays are close, for a cosine is flat near 0°.`,
   arcface: ({ margin }) =>
-    `A digit’s angle to its own ray counts as ${degrees(margin)} more. Look at the hatched wedges: ${degrees(margin)} wide between any two rays, near or far.`,
+    `A digit’s angle to its own ray counts as ${degrees(margin)} more, so it must come nearer than a right answer needs. Look at the hatched wedges: ${degrees(margin)} wide between any two rays, near or far.`,
   combined: ({ m1, m2, m3 }) =>
     `A digit’s angle to its own ray counts ${plain(m1)} times, and as ${degrees(m2)} more; and its class scores ${plain(m3)} less. Look at the hatched wedges: all three widen them.`,
 };
@@ -82,7 +82,7 @@ export function limits(settings) {
 export function lesson({ settings, frame, circle }) {
   const { head } = settings;
   if (limits(settings)) return `${limits(settings)} So the digits crowd where it costs least.`;
-  if (head === "normface" || hasMargin(settings)) return LOOK[head](settings);
+  if (head === "normface" || hasMargin(settings)) return LOOK[head]?.(settings) ?? "";
   if (head !== "softmax")
     return `At this setting ${FAMILY[head].title} has no margin: it is NormFace. ${LOOK.normface()}`;
   const reach = extent(frame.embeddings);
@@ -129,7 +129,9 @@ export function cost(scene) {
     far.length && `beyond ${least(far)} nothing turns ${grouped(far.length)} back`,
     away.length && `beyond ${least(away)} it turns ${grouped(away.length)} the wrong way`,
   ].filter(Boolean);
-  const wrongly = `${grouped(wrong.length)} of them ${wrong.length === 1 ? "is" : "are"} read wrong, and so they stay.`;
+  const every = wrong.length === 1 && many + away.length + lost.length === 1;
+  const verb = wrong.length === 1 ? "is read wrong, and so it stays." : "are read wrong, and so they stay.";
+  const wrongly = `${every ? "it" : `${grouped(wrong.length)} of them`} ${verb}`;
   const sentences = [said.join("; "), wrong.length ? wrongly : "The accuracy does not show it."];
   const capital = (text) => text && `${text[0].toUpperCase()}${text.slice(1).replace(/\.?$/, ".")}`;
   return [`${short.join(", ")}.`, sentences.map(capital).filter(Boolean).join(" ")];
