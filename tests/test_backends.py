@@ -10,14 +10,15 @@ import pytest
 
 HERE = Path(__file__).parent
 FILES = ["test_geometry.py", "test_heads.py", "test_numerics.py", "test_blockwise.py"]
-FILES += ["test_hooks.py", "test_in_use.py"]
+# These compile a model a test, which takes minutes on another backend: with --full.
+MODELS = ["test_hooks.py", "test_in_use.py"]
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_heads_on(backend, request):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed (the bench extra brings torch)")
-    full = ["--full"] if request.config.getoption("full") else []
+    full = ["--full", *MODELS] if request.config.getoption("full") else []
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *full, *FILES],
         cwd=HERE,

@@ -154,7 +154,8 @@ def test_no_page_holds_a_solution(book):
     pytest.importorskip("nbgrader")
     from test_course import SHEETS, secrets, sources
 
-    own = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "marginlab").rglob("*.py"))
+    package = [path for path in (ROOT / "marginlab").rglob("*") if path.suffix in (".py", ".js")]
+    own = "".join(path.read_text(encoding="utf-8") for path in package)
     own += "".join("\n".join(cell.source for cell in lesson(name).cells) for name in LESSONS)
     found, pages = [], [p for p in book.rglob("*") if p.suffix in (".html", ".ipynb", ".txt", ".md", ".js")]
     assert len([p for p in pages if p.name == "exercises.ipynb"]) == len(SHEETS)
