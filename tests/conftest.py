@@ -41,6 +41,8 @@ SAMPLED = {
     "test_checks": 12,
     "test_room": 8,
     "test_engine": 6,
+    "test_explorer": 8,
+    "test_explorer_page": 8,
 }
 
 

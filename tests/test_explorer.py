@@ -543,7 +543,7 @@ def test_the_words_are_true_of_each_head(view, settings):
         assert ("past π" in psi) == (passes and whole)
         assert "atched" not in progress + psi + pull  # that is the plane's alone
         assert ("as it is broken" in pull) == ("as it is broken" in psi) == bool(settings.get("naive"))
-        assert ("The axis is logarithmic" in pull) == (settings.get("naive") in ("acos", "clip"))
+        assert ("Logarithmic axis" in pull) == (settings.get("naive") in ("acos", "clip"))
         assert not re.search(r"\b0 digits", pull)
         if settings.get("naive") == "no-unroll" and frames == "frames":
             turns = view.evaluate("s => V.turningPoint(s)", settings) < math.pi - 1e-9
@@ -654,6 +654,20 @@ def test_what_is_said_moves_nothing_that_is_shown(view, width):
     view.wait_for_timeout(350)
     moved += [] if view.evaluate(where) == start else ["circle, digit, notice"]
     assert moved == []
+
+
+def test_the_headline_has_room_at_every_width(view):
+    """One line that runs into nothing beside it."""
+    shown(view, EVERY[0])
+    wide = []
+    for width in range(340, 1100, 20):
+        view.set_viewport_size({"width": width, "height": 900})
+        room = view.evaluate(
+            "[...document.querySelectorAll('.mlx-now')].map(e => e.clientWidth - e.scrollWidth)"
+        )
+        assert len(room) == 1
+        wide += [width] if room[0] < 0 else []
+    assert wide == []
 
 
 def test_angles_and_logits_of_the_shown_points(view, explorer):

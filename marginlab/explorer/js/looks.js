@@ -104,6 +104,8 @@ export const CSS = `
   border-left: 4px solid var(--red); background: var(--lift); padding: 8px 12px; border-radius: 4px; }
 .mlx-stage { position: relative; }
 .mlx [hidden] { display: none !important; }
+/* Beside the charts the headline has half the width, below them all of it: short where it would run into them. */
+@container (max-width: 460px) or ((min-width: 641px) and (max-width: 940px)) { .mlx-wide { display: none; } }
 @container (max-width: 880px) {
   .mlx-told { min-height: 114px; }
   .mlx-key { min-height: 52.5px; }
@@ -117,10 +119,11 @@ export const CSS = `
   .mlx-chart { height: 164px; }
 }
 @container (max-width: 460px) {
+  .mlx-now { font-size: 13.5px; }
+  .mlx-now b { font-size: 22px; }
   .mlx-told { min-height: 114px; }
   .mlx-key { min-height: 52.5px; }
   .mlx-key.mlx-what { min-height: 87.5px; }
-  .mlx-wide { display: none; }
 }
 @media (pointer: coarse) { .mlx button { min-height: 42px; min-width: 42px; } .mlx input[type=range] { height: 36px; } }
 `;
