@@ -10,11 +10,11 @@ INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check -c constraint
 
 .PHONY: help book html pdf lab test test-all test-rounding bench bench-quick lint constraints clean
 help:
-	@echo "make book   build the book and serve it on localhost     (first time about 8 minutes, then seconds)"
+	@echo "make book   build the book and serve it on localhost     (first time about 10 minutes, then seconds)"
 	@echo "make html   build the book into _build/html"
 	@echo "make pdf    print the book into _build/marginlab.pdf      (needs a Chromium, and no TeX)"
 	@echo "make lab    open the lessons in JupyterLab"
-	@echo "make test   run the tests                                (about 12 minutes)"
+	@echo "make test   run the tests                                (about 25 minutes)"
 	@echo "make test-all       with every parameter, on PyTorch too, and under other rounding (about two hours)"
 	@echo "make test-rounding  the numerical tests as other processors round"
 	@echo "make bench  measure accuracies, speed and the defaults    (about 50 minutes; make bench-quick: 3)"
@@ -34,7 +34,7 @@ $(VENV)/.%: pyproject.toml constraints.txt | $(PY)
 	@touch $@
 
 html: $(VENV)/.book
-	@echo "Building the book: trains the models of every page whose code has changed. The first time about 5 minutes ..."
+	@echo "Building the book: trains the models of every page whose code has changed. The first time about 8 minutes ..."
 	@$(PY) book/build.py
 	@echo "The book is in _build/html/index.html"
 
@@ -43,7 +43,7 @@ book: html
 	@$(PY) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 pdf: $(VENV)/.test,book
-	@echo "Building the book as one page: about 5 minutes, or half a minute after 'make html' ..."
+	@echo "Building the book as one page: about 8 minutes, or half a minute after 'make html' ..."
 	@$(PY) tests/browser.py
 	@$(PY) book/build.py --builder singlehtml
 	@$(PY) book/pdf.py _build/singlehtml _build/marginlab.pdf
@@ -53,7 +53,7 @@ lab: $(VENV)/.lab
 	@$(VENV)/bin/jupyter lab lessons
 
 test: $(VENV)/.test,book,lab
-	@echo "Running the tests, two files at a time: about 12 minutes on two cores, or 6 after 'make html' ..."
+	@echo "Running the tests, two files at a time: about 25 minutes on two cores ..."
 	@$(PY) tests/browser.py
 	@$(TEST)
 
