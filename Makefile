@@ -78,7 +78,7 @@ bench: $(VENV)/.test,bench
 bench-quick: $(VENV)/.test,bench
 	@$(PY) tests/benchmarks/run.py --quick
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.test,book,lab $(VENV)/.dev
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(PY) tests/lint.py $(LINT)
