@@ -20,6 +20,7 @@ __all__ = ["EXPORT", "HERE", "IMPORT", "bundle", "order", "sliders", "source", "
 
 HERE = Path(__file__).parent / "js"
 IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
+COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*(?:(?!\*/).)*\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))", re.MULTILINE)
 
 
@@ -84,6 +85,7 @@ def _wrapped(name, text):
     left = re.search(r"^(import|export)\b.*", text, re.MULTILINE)
     if left:
         raise ValueError(f"{name}.js must import and export as the others do, got {left[0]!r}")
+    text = COMMENT.sub("", text)  # a page is light; whoever reads the code reads the modules
     body = f"() => {{\n{text}\nreturn {{ {', '.join(exports)} }};\n}}"
     return f"const {name}Module = {body};\nconst ${name} = {name}Module();\n"
 
