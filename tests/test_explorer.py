@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from test_explorer_page import draw
+from test_frame import margins
 
 import marginlab
 from marginlab import budget, explore, reference
@@ -383,20 +384,6 @@ def view(page, explorer):
     )
     page.wait_for_function("document.querySelector('.mlx input').value == 19")
     return page
-
-
-SETTINGS = [
-    {"head": "normface", "scale": 10},
-    {"head": "sphereface", "margin": 2.5, "scale": 10},
-    {"head": "cosface", "margin": 0.35, "scale": 30},
-    {"head": "arcface", "margin": 0.5, "scale": 30},
-    {"head": "combined", "m1": 1.5, "m2": 0.3, "m3": 0.1, "scale": 30},
-]
-
-
-def margins(settings):
-    margin = settings.get("margin", [settings.get(m) for m in ("m1", "m2", "m3")])
-    return reference.margins(settings["head"], margin)
 
 
 # What is written on a canvas since it was last cleared: text, colour, and its box in px.
