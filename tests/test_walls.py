@@ -4,10 +4,12 @@ python -m pytest -s tests/test_walls.py     prints the table: each operation, an
 """
 
 import os
+import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -477,6 +479,23 @@ def test_it_sees_the_system_python_and_the_package_and_a_folder_of_its_own(shut)
     code = "import os, marginlab.checks, matplotlib\nopen('own.txt', 'w').write('mine')\n"
     code += "got = open('own.txt').read() + str(len(os.listdir('/usr'))> 3) + str(os.getuid())"
     assert run(interpreter, code) == "mineTrue65534"
+
+
+@pytest.mark.parametrize("kind", walls.KINDS, ids=lambda kind: kind.name)
+def test_it_stands_round_a_checkout_below_tmp_too(kind, monkeypatch):
+    """Naive form: /tmp is a link to the student's home. Failure: the package below it cannot lie there."""
+    standing(kind.name)
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        copy = shutil.copytree(walls._PACKAGE, Path(folder) / "checkout" / "marginlab")
+        monkeypatch.setattr(walls, "_PACKAGE", copy)
+        interpreter = Interpreter(standing(kind.name), LIMITS)
+        try:
+            code = "import tempfile, marginlab\nopen(tempfile.mkstemp()[1], 'w').write('mine')\n"
+            assert run(interpreter, code + "got = marginlab.__file__") == str(copy / "__init__.py")
+            code = "import os\ngot = 'made'\ntry: os.mkdir('/tmp/own')\nexcept OSError: got = 'refused'"
+            assert run(interpreter, code) == "refused"
+        finally:
+            interpreter.end()
 
 
 def test_a_private_folder_within_a_visible_one_is_masked(tmp_path):

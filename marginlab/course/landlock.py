@@ -31,7 +31,7 @@ _RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 
 _FILE = 1 | 2 | 4 | 1 << 14 | 1 << 15  # the rights that a file, not a folder, can have
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 NOBODY = 65534
-OWN = "/home/student"
+OWN = "/student"  # a path that is nobody's home, and where nobody keeps a checkout
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -86,7 +86,8 @@ def _new_root(read, home, size, mask):
     for path, most in (("/dev/shm", 2**26), (OWN, size)):
         os.makedirs(root + path, exist_ok=True)
         _mount("tmpfs", root + path, "tmpfs", 0, f"size={most},mode=700")
-    os.symlink(OWN, root + "/tmp")
+    if not os.path.isdir(root + "/tmp"):  # as it is where Python or the package lies below it
+        os.symlink(OWN, root + "/tmp")
     os.makedirs(root + "/proc")
     _mount("proc", root + "/proc", "proc", 2 | 4 | 8)
     os.chdir(root)

@@ -116,7 +116,9 @@ class Bubblewrap(Wall):
         for path in _within(self.private, read):
             line += ["--tmpfs", path, "--remount-ro", path]
         line += ["--proc", "/proc", "--dev", "/dev", "--size", str(2**26), "--tmpfs", "/dev/shm"]
-        line += ["--size", str(DISK), "--tmpfs", _HOME, "--symlink", _HOME, "/tmp", "--chdir", _HOME]
+        line += ["--size", str(DISK), "--tmpfs", _HOME, "--chdir", _HOME]
+        if not _within(read, ["/tmp"]):  # a folder already, where Python or the package lies below it
+            line += ["--symlink", _HOME, "/tmp"]
         # bwrap's own /dev and / lie in memory too, and without a limit: a place to fill it up from.
         return [*line, "--remount-ro", "/dev", "--remount-ro", "/", "--", *command]
 
