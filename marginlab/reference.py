@@ -47,6 +47,7 @@ __all__ = [
     "sine",
     "softmax_logits",
     "softmax_loss_gradients",
+    "spacing",
     "tangent",
     "target_gradients",
     "target_logit",
@@ -261,3 +262,11 @@ def arc(directions: ArrayLike) -> float:
     """
     turn = np.sort(np.arctan2(*np.asarray(directions, "float64").T[::-1]))
     return 2 * np.pi - np.diff(turn, append=turn[0] + 2 * np.pi).max()
+
+
+def spacing(directions: ArrayLike) -> np.ndarray:
+    """The angle in radians from each of the directions ``(C, d)`` to the nearest of the others, ``(C,)``."""
+    directions = unit(directions)
+    between = angle(directions[:, None], directions[None])
+    np.fill_diagonal(between, np.inf)
+    return between.min(axis=0)

@@ -265,9 +265,9 @@ class Progress(keras.callbacks.Callback):
         print(line, end=end, flush=True)
 
 
-def train_as_written(section: Section, data: Any, epochs: int, progress: Any) -> Any:
+def train_as_written(section: Section, data: Any, epochs: int, progress: Any, seed: int = SEED) -> Any:
     """The figures of a section of the demo, and its picture: embeddings and class directions."""
-    keras.utils.set_random_seed(SEED)
+    keras.utils.set_random_seed(seed)
     model = DemoModel(section.layer())
     figures = _train(model, data, epochs, progress, f"{section.name}, as written")
     x_test, y_test = data[1]
@@ -277,9 +277,9 @@ def train_as_written(section: Section, data: Any, epochs: int, progress: Any) ->
     return figures, (embeddings, model.layer.w.numpy())
 
 
-def train_right(section: Section, data: Any, epochs: int, progress: Any) -> Any:
+def train_right(section: Section, data: Any, epochs: int, progress: Any, seed: int = SEED) -> Any:
     """The same of this package's head, whose accuracy and test loss are always without the margin."""
-    keras.utils.set_random_seed(SEED)
+    keras.utils.set_random_seed(seed)
     model = MarginClassifier(encoders.convnet(), section.head())
     figures = _train(model, data, epochs, progress, f"{section.name}, done right")
     margin = f", m = {model.head.margin:g}" if hasattr(model.head, "margin") else ""

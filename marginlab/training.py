@@ -132,8 +132,8 @@ class Trainer:
 
     The first part of a run is annealed, as SphereFace's paper does it (Liu et
     al., 2017, supplement): the logits are a·(head with margin) + (1 - a)·‖x‖cos θ,
-    with a going from 0 to 1. On the circle a class cannot pass another that is
-    already in place; ‖x‖ lets it pass through the middle.
+    with a going from 0 to 1. A margin that is whole from the start can glue
+    classes together that lie on one direction (chapter 3 of the book).
 
     Args:
         head: "softmax", "normface", "sphereface", "cosface", "arcface" or
@@ -154,6 +154,7 @@ class Trainer:
         held_out: how many of the training images, the last ones, are not trained on and stand
             wherever this class says test images: to choose a setting by, so that the test
             images have not chosen it.
+        labels: of the training images, ``(60000,)``, in place of MNIST's own: to see what wrong ones do.
         **settings: margin and scale (m1, m2, m3 for "combined") to start from,
             in place of the defaults of `marginlab.family`. Only here can scale be "norm".
 
@@ -178,6 +179,7 @@ class Trainer:
         sample: int = 1000,
         digits: Iterable[int] = range(10),
         held_out: int = 0,
+        labels: np.ndarray | None = None,
         **settings: Any,
     ) -> None:
         digits = list(digits)
@@ -198,12 +200,12 @@ class Trainer:
             raise ValueError(f"held_out must be at most 50000 of the 60000 training images, got {held_out}")
         self._sample = shown_images(min(sample, held_out or 10_000), held_out or 10_000)
 
-        self._load(digits, held_out)
+        self._load(digits, held_out, labels)
         self.steps = -(-epochs * self._examples // batch_size)
         self._compile(learning_rate, beta_2)
         self._run = 0
 
-    def _load(self, digits, held_out):
+    def _load(self, digits, held_out, labels):
         """The images, after the layers that do the same to them at every step, and their classes."""
         self.encoder(np.zeros((1, 28, 28), "uint8"))  # builds the weights
         stem, self._tail = _split(self.encoder)
@@ -211,6 +213,8 @@ class Trainer:
         if held_out:
             self._x_test, self._y_test = self._x[-held_out:], self._y[-held_out:]
             self._x, self._y = self._x[:-held_out], self._y[:-held_out]
+        if labels is not None:  # what a run is judged by keeps the right ones
+            self._y = tf.constant(_digits_of(labels)[: len(self._y)])
         if digits != list(range(10)):
             keep = np.flatnonzero(np.isin(self._y, digits))
             self._x, self._y = tf.gather(self._x, keep), tf.gather(self._y, keep)
@@ -379,6 +383,16 @@ def _named(head, classes, settings):
     if has != classes:
         raise ValueError(f"head must have a class for each of the {classes} digits, got {has}")
     return head.name, head
+
+
+def _digits_of(labels):
+    labels = np.asarray(labels)
+    if labels.shape != (60_000,) or labels.dtype.kind not in "iu" or not np.isin(labels, range(10)).all():
+        raise ValueError(
+            "labels must be 60000 whole numbers from 0 to 9, one for each training image, "
+            f"got {labels.dtype.name} of shape {labels.shape}"
+        )
+    return labels.astype("int32")
 
 
 def _annealing(anneal):

@@ -122,3 +122,11 @@ def test_arc_is_what_the_largest_gap_leaves():
     assert reference.arc(np.c_[np.cos(turn), np.sin(turn)] * 7) == pytest.approx(1.8 * np.pi)
     turn = np.radians([170, -170, -175, 178])
     assert reference.arc(np.c_[np.cos(turn), np.sin(turn)]) == pytest.approx(np.radians(20))
+
+
+def test_spacing_is_the_angle_to_the_nearest_other():
+    turn = np.radians([0, 10, 40, 190])
+    plane = 3 * np.c_[np.cos(turn), np.sin(turn)]
+    assert np.degrees(reference.spacing(plane)) == pytest.approx([10, 10, 30, 150])
+    assert np.degrees(reference.spacing(np.eye(512)[:7])) == pytest.approx(90)
+    assert reference.spacing([[1.0, 0.0], [2.0, 0.0]]) == pytest.approx(0)  # merged

@@ -95,6 +95,13 @@ def test_some_digits_only():
     assert trainer.steps == math.ceil(5 * 18_956 / 120)  # 6,265 sevens, 6,742 ones, 5,949 nines
 
 
+def test_other_labels_are_learnt_and_the_test_images_keep_theirs():
+    (_, labels), _ = load_mnist()
+    trainer = Trainer("normface", labels=(labels + 1) % 10, epochs=1)
+    assert trainer.retrain().test_accuracy < 0.1
+    assert Trainer("normface", labels=labels, epochs=1).retrain().test_accuracy > 0.8
+
+
 @pytest.mark.parametrize("digits", [(1,), (1, 1), (0, 10), ()])
 def test_digits_are_checked(digits):
     with pytest.raises(ValueError, match=r"digits must be two or more different ones of 0 to 9, got \["):
@@ -219,6 +226,13 @@ BAD = [
     (lambda: Trainer(beta_2=1), ValueError, "beta_2 must be .*got 1"),
     (lambda: Trainer(seed="x"), TypeError, "seed must be .*got 'x'"),
     (lambda: Trainer(encoder=encoders.fast()), TypeError, "encoder must be a function that makes a model"),
+    (lambda: Trainer(labels=[1, 2]), ValueError, r"labels must be 60000 .*got int64 of shape \(2,\)"),
+    (
+        lambda: Trainer(labels=np.full(60_000, 10)),
+        ValueError,
+        "labels must be 60000 whole numbers from 0 to 9",
+    ),
+    (lambda: Trainer(labels=np.zeros(60_000)), ValueError, "labels must be .*got float64"),
     (lambda: Trainer("cosface", epochs=0), ValueError, r"epochs .*at least 1, got 0"),
     (lambda: Trainer("cosface", batch_size=1.5), TypeError, r"batch_size .*got 1.5"),
 ]

@@ -81,14 +81,16 @@ class cosine_in_half_precision:
 
 @record
 class gradient_through_the_cosine:
-    symptom = "In float16 the gradient overflows, though no gradient of the loss is larger than the scale."
+    symptom = "In float16 a factor of the gradient overflows, though the gradient is never longer than s/‖x‖."
     why = (
         "d logit/d cos θ = s·sin(θ + m)/sin θ passes float16's largest number, 65504, for θ below 4.7e-4 at "
         "s = 64, m = 0.5. The factor that follows, ∇cos θ, is of length sin θ: the product is at most s, "
-        "but it is computed as ∞ times a small number, or ∞·0 = NaN."
+        "but it is computed as ∞ times a small number, or ∞·0 = NaN. With an exact angle, that is: a float16 "
+        "cosine knows no angle between 0 and 1.79°, so where the cosine itself is in half precision one "
+        "meets ∞·0 and nothing else."
     )
     cure = "Go through the angle: |d logit/dθ| ≤ s always, and |∇θ| = 1/‖x‖. Heads do so, in float32."
-    met = ("derived here: 65504 = (2 - 2^-10)·2^15",)
+    met = ("derived here: 65504 = (2 - 2^-10)·2^15; no report of it is known to us",)
     axis, quantity = "angle θ to the true class (rad)", "size of the logit's gradient, s = 64, m = 0.5"
     see = "The true gradient is about 31 near θ = 0; the way through the cosine gets there by ∞."
     points = (0.0, 1e-6, 1e-4, 4e-4, 1e-3, 0.01, 0.1, 1.0)

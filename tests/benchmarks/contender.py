@@ -80,7 +80,7 @@ def torch_losses(name, classes, dim):
         loss = ArcFaceLoss(classes, dim, margin=MARGIN * 180 / 3.141592653589793, scale=SCALE)
         return loss, loss.W
 
-    # insightface's ArcFace, from its published formula: clamp, cos θ cos m - √(1 - cos²θ) sin m,
+    # insightface's ArcFace, from its formula until December 2022: clamp, cos θ cos m - √(1 - cos²θ) sin m,
     # and past θ = π - m the straight line.
     weight = torch.nn.Parameter(0.01 * torch.randn(classes, dim))
     m = torch.tensor(MARGIN)
@@ -165,11 +165,11 @@ def by_torch_gradient(name, x, w):
         m = torch.tensor(MARGIN)
         cosine = torch.nn.functional.linear(*map(torch.nn.functional.normalize, (x, w))).clamp(-1, 1)
         c = cosine[0, 0]
-        logit = torch.where(
-            c > -torch.cos(m),
-            c * torch.cos(m) - torch.sqrt(1 - c * c) * torch.sin(m),
-            c - m * torch.sin(m),
-        )
+        past = c - m * torch.sin(m)
+        root = c * torch.cos(m) - torch.sqrt(1 - c * c) * torch.sin(m)
+        # Since December 2022 the margin is put in under no_grad: the gradient is the plain cosine's.
+        now = c + (torch.cos(torch.arccos(c) + m) - c).detach()
+        logit = now if name == "detached" else torch.where(c > -torch.cos(m), root, past)
     logit.backward()
     return x.grad[0].tolist()
 

@@ -42,13 +42,12 @@ def shape(result):
     """Accuracy; the angle with nine images in ten; the middle one from a class to its nearest (degrees)."""
     directions = reference.unit(result.frames[-1].class_directions)
     angle = reference.angle(result.test_embeddings, directions[Y_TEST])
-    between = np.degrees(reference.angle(directions[:, None], directions[None]))
-    np.fill_diagonal(between, np.inf)
+    between = np.degrees(reference.spacing(directions))
     return {
         "right": float(result.test_accuracy),
         "width": float(np.degrees(np.quantile(angle, 0.9))),
-        "spacing": float(np.median(between.min(axis=0))),
-        "merged": int((between.min(axis=0) < 1).sum()),
+        "spacing": float(np.median(between)),
+        "merged": int((between < 1).sum()),
     }
 
 
