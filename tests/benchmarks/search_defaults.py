@@ -43,8 +43,8 @@ def main():
     lines = [
         "# The trainer's defaults, one choice changed at a time",
         "",
-        "Accuracy in per cent on the last 10,000 training images, which were held out: median of three seeds,",
-        "and in brackets the worst. No test image was looked at.",
+        "Accuracy in per cent on the last 10,000 training images, which were held out: median of three",
+        "seeds, and in brackets the worst. No test image was looked at.",
         "Written by `python tests/benchmarks/search_defaults.py`.",
         "",
         "| choice | " + " | ".join(HEADS) + " |",
