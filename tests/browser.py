@@ -1,5 +1,8 @@
 """Which browser the tests use: the system's Chromium, else Playwright's own, else none, said loudly.
 
+Before all others the headless shell, which is Chromium without the windows around a page: those are drawn
+anew for every test, and take longer than most of what the tests look at.
+
 python tests/browser.py     # finds one, or tries to download Playwright's
 """
 
@@ -9,7 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NAMES += ("chrome", "msedge")
 MISSING = (
     "NO BROWSER: tests of what people see are skipped. Install Chromium, or run: playwright install chromium"
 )

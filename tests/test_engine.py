@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from exact import pair_at
-from py_mini_racer import MiniRacer
 from v8 import V8
 
 from marginlab import Trainer, budget, encoders, geometry, heads, load_mnist, reference
 from marginlab.explorer import bundle
+from marginlab.explorer.engine import v8
 from marginlab.family import FAMILY
 
 THETAS = [0, 1e-12, 1e-9, 1e-6, 1e-4, 1e-3, 0.01, 0.1, 1, math.pi / 2, 3]
@@ -470,6 +470,6 @@ def test_a_bundle_has_each_module_after_those_that_it_imports(tmp_path, monkeypa
     }.items():
         (tmp_path / f"{name}.js").write_text(text + "\n")
     monkeypatch.setattr(bundle, "HERE", tmp_path)
-    racer = MiniRacer()
+    racer = v8()
     assert racer.eval(f"{bundle.bundle.__wrapped__('b')}; $b.c") == 2
     racer.close()

@@ -3,9 +3,8 @@
 import json
 import math
 
-from py_mini_racer import MiniRacer
-
 from marginlab.explorer.bundle import bundle, order
+from marginlab.explorer.engine import v8
 
 # JSON has no NaN and no infinity, and none of JavaScript's typed arrays.
 SAID = """value => JSON.stringify(value, (_, v) => ArrayBuffer.isView(v) ? [...v]
@@ -16,7 +15,7 @@ class V8:
     """Modules of the explorer, each a global: ``V8("equation").evaluate("x => equation.ucos(x)", 4.0)``"""
 
     def __init__(self, *names):
-        self._racer = MiniRacer()
+        self._racer = v8()
         self._racer.eval("globalThis.self = globalThis")
         globals_ = "".join(f"self.{name} = ${name};" for name in order(*names))
         self._racer.eval(f"(() => {{ {bundle(*names)}\n{globals_} }})(); self.said = {SAID}; 0")

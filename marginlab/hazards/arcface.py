@@ -107,9 +107,7 @@ class sine_from_the_cosine:
 
 @record
 class clip_before_acos:
-    symptom = (
-        "No NaN any more; the examples nearest to their class have gradient 0, and nothing says so."
-    )
+    symptom = "No NaN any more; the examples nearest to their class have gradient 0, and nothing says so."
     why = (
         "A clipped value has no gradient. c is above 1 - 1e-5 for all θ below 4.5e-3, and there the error "
         "of the gradient is 100 %. Clipping at 1e-7 only moves the place, and leaves the error that rounding "
