@@ -19,15 +19,20 @@ def code(*objects: Any) -> Markdown:
     return Markdown("```python\n" + "\n\n\n".join(sources) + "\n```")
 
 
-def table(columns: dict[str, Any]) -> Markdown:
+def table(columns: dict[str, Any], of: str = "") -> Markdown:
     """A table from ``{heading: values}``. Floats are shown to four digits, all else by `str`.
+
+    Args:
+        columns: the headings and their values, as many in each.
+        of: what it is a table of, said below it. A table of runs says their seeds and their scale.
 
     Raises:
         ValueError: where two columns differ in length.
     """
     cells = [[_cell(value) for value in values] for values in columns.values()]
     rows = [list(columns), ["---:"] * len(columns), *map(list, zip(*cells, strict=True))]
-    return Markdown("\n".join("| " + " | ".join(row) + " |" for row in rows))
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return Markdown("\n".join([*lines, "", f"*{of}*"] if of else lines))
 
 
 def _cell(value):

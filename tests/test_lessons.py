@@ -1,5 +1,6 @@
 """Notebooks as files, and a lesson in a real JupyterLab: run, and moved by its slider."""
 
+import ast
 import contextlib
 import json
 import os
@@ -30,6 +31,40 @@ def test_notebook_is_valid_and_holds_no_outputs(path):
 def test_cell_ids_are_unique_over_the_book():
     ids = [cell.id for path in NOTEBOOKS for cell in nbformat.read(path, as_version=4).cells]
     assert len(ids) == len(set(ids))
+
+
+# Headings of what a run ends with. A table of such says its seeds and its scale, or compares what it may not.
+ENDS = re.compile(
+    r"\bright\b|final loss|nine in ten|half within|error rate|circle in use|arc of|dies at|length$"
+)
+
+
+def unfair(source):
+    """The headings of the tables in a cell that hold results of runs and do not say of which."""
+    found = []
+    for call in ast.walk(ast.parse(re.sub(r"^%.*$", "", source, flags=re.M))):
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "table":
+            text = ast.unparse(call.args[0])
+            heads = [n.value for n in ast.walk(call.args[0]) if isinstance(n, ast.Constant)]
+            of = " ".join(k.value.value for k in call.keywords if k.arg == "of")
+            says = "seed" in of and ("scale" in of or "scale" in text)
+            if not says and any(isinstance(head, str) and ENDS.search(head) for head in heads):
+                found.append(text)
+    return found
+
+
+@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.stem == "lesson"], ids=lambda p: p.parent.name)
+def test_a_table_of_runs_says_their_scale_and_their_seeds(path):
+    cells = nbformat.read(path, as_version=4).cells
+    assert [table for cell in cells if cell.cell_type == "code" for table in unfair(cell.source)] == []
+
+
+def test_a_table_without_them_is_found():
+    table = 'table({"head": heads, "test images right": right}, of="%s")'
+    assert len(unfair(table % "One run each.")) == 1
+    assert len(unfair(table % "Five seeds.")) == 1
+    assert unfair(table % "Five seeds, scale 30.") == []
+    assert unfair('table({"angle": angles, "cosine": cosines})') == []
 
 
 @contextlib.contextmanager

@@ -26,6 +26,10 @@ def test_a_table_rounds_floats_and_keeps_all_else():
     ]
 
 
+def test_a_table_says_what_it_is_of():
+    assert show.table({"a": [1]}, of="Five seeds.").data.splitlines()[-2:] == ["", "*Five seeds.*"]
+
+
 def test_columns_of_different_lengths_are_refused():
     with pytest.raises(ValueError, match="shorter"):
         show.table({"a": [1, 2], "b": [1]})
