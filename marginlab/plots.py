@@ -29,6 +29,7 @@ from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike
 
 __all__ = [
+    "COLOURS",
     "PALETTE",
     "STYLE",
     "class_directions",
@@ -60,6 +61,18 @@ PALETTE = (
     "#1e735e",  # pine
     "#622022",  # maroon
 )
+
+# One colour a head and one a form, in every figure of the book that draws them.
+COLOURS = {
+    "naive": PALETTE[1],
+    "cured": PALETTE[0],
+    "softmax": PALETTE[5],
+    "normface": PALETTE[2],
+    "sphereface": PALETTE[6],
+    "cosface": PALETTE[8],
+    "arcface": PALETTE[4],
+    "combined": PALETTE[3],
+}
 
 INK, FAINT = "#2b2d33", "#c9ccd3"
 PHONE = 340  # px: the width of a phone's column, at which text must still be read
@@ -184,8 +197,8 @@ def _axes(ax, figsize=SQUARE):
     return plt.subplots(figsize=figsize)[1] if ax is None else ax
 
 
-def _colour(k):
-    return PALETTE[k % len(PALETTE)]
+def _colour(k, name=""):
+    return COLOURS.get(name, PALETTE[k % len(PALETTE)])
 
 
 def _halo(width=3.5, colour="white"):
@@ -609,8 +622,8 @@ def gradient_by_angle(
     for i, (name, (y,)) in enumerate(curves.items()):
         # Where curves coincide, the wide one is seen on both sides of the narrow one.
         width = 2 + 1.8 * (len(curves) - 1 - i)
-        ax.plot(theta, np.where(_drawable(ax, y), y, np.nan), color=_colour(i), lw=width)
-        lines.append((name, _colour(i), theta, y))
+        ax.plot(theta, np.where(_drawable(ax, y), y, np.nan), color=_colour(i, name), lw=width)
+        lines.append((name, _colour(i, name), theta, y))
     ax.set(xlabel="angle θ to the true class (rad)", ylabel="size of the gradient")
     ax.set_xlim(theta.min(), theta.max())
     ax.xaxis.set_major_locator(LogLocator(numticks=6))

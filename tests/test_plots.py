@@ -26,6 +26,7 @@ from matplotlib.patches import Circle
 from matplotlib.text import Text
 
 from marginlab import plots
+from marginlab.family import FAMILY
 
 PI = np.pi
 
@@ -512,6 +513,13 @@ def test_names_of_curves_never_overlap():
     boxes = [Text.get_window_extent(text) for text in ax.texts]  # without the leaders
     assert len(boxes) == 8
     assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+
+
+def test_a_head_and_a_form_have_one_colour_each():
+    assert set(plots.COLOURS) == {"naive", "cured", *FAMILY}
+    assert len(set(plots.COLOURS.values())) == len(plots.COLOURS)
+    ax = plots.gradient_by_angle(SMALL, {"cured": np.sin(SMALL), "naive": np.cos(SMALL)})
+    assert [line.get_color() for line in ax.lines[:2]] == [plots.COLOURS["cured"], plots.COLOURS["naive"]]
 
 
 def test_gradient_marks_nan_infinity_and_zero():

@@ -133,8 +133,9 @@ def _draw_points(hazard, result, ax):
         ax = plt.subplots(figsize=plots.WIDE)[1] if ax is None else ax
         at = np.arange(len(result.points))
         lines = []
-        styles = {"naive": ("X--", plots.PALETTE[0], 9), "cured": ("o-", plots.PALETTE[1], 7)}
-        for form, (style, colour, size) in styles.items():
+        styles = {"naive": ("X--", 9), "cured": ("o-", 7)}
+        for form, (style, size) in styles.items():
+            colour = plots.COLOURS[form]
             values = getattr(result, form)
             seen = np.where(np.isfinite(values), values, np.nan)
             ax.plot(at, seen, style, color=colour, ms=size, label=form)
