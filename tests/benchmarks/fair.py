@@ -160,7 +160,7 @@ def flat(dim=128, scale=10.0):
 
 def rounded(value):
     if isinstance(value, float):
-        return round(value, 4)
+        return float(f"{value:.4g}")
     if isinstance(value, dict):
         return {str(key): rounded(v) for key, v in value.items()}
     return [rounded(v) for v in value] if isinstance(value, list | tuple) else value
