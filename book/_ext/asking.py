@@ -6,7 +6,6 @@ book is not built if a claim fails.
 """
 
 import dataclasses
-import html
 import json
 import re
 from collections.abc import Iterator
@@ -170,10 +169,10 @@ def _page(root):
         right = next(choice for choice in question.choices if choice.get("right"))
         choices = "\n".join(f"- {choice['text'].strip()}" for choice in question.choices)
         link = f"[where it stands](../lessons/{lesson}/lesson.ipynb)"
-        out.append(
-            f"\n### {html.escape(question.id.replace('-', ' ').capitalize())}\n\n{question.ask.strip()}\n\n{choices}\n\n"
-            f":::{{dropdown}} Answer\n{right['text'].strip()} {right['why'].strip()} ({link})\n:::\n"
-        )
+        out += [
+            f"\n### {question.id.replace('-', ' ').capitalize()}\n\n{question.ask.strip()}\n\n{choices}\n"
+        ]
+        out += [f":::{{dropdown}} Answer\n{right['text'].strip()} {right['why'].strip()} ({link})\n:::\n"]
     return "\n".join(out)
 
 

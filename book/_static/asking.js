@@ -25,8 +25,7 @@ function keep(all) {
 /** @param {HTMLFieldSetElement} field */
 function prepare(field) {
   const id = field.id.replace("question-", "");
-  /** @type {HTMLElement[]} */
-  const reasons = [...field.querySelectorAll(".marginlab-why")];
+  const reasons = /** @type {HTMLElement[]} */ ([...field.querySelectorAll(".marginlab-why")]);
   const choices = /** @type {HTMLElement[]} */ ([...field.querySelectorAll(".marginlab-choice")]);
   field.classList.add("marginlab-asked");
   for (const reason of reasons) {
