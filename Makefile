@@ -17,7 +17,7 @@ help:
 	@echo "make test   run the tests                                (about 25 minutes)"
 	@echo "make test-all       with every parameter, on PyTorch too, and under other rounding (about two hours)"
 	@echo "make test-rounding  the numerical tests as other processors round"
-	@echo "make bench  measure accuracies, speed and the defaults    (about 50 minutes; make bench-quick: 3)"
+	@echo "make bench  measure accuracies, speed and the defaults    (about two hours; make bench-quick: 3 minutes)"
 	@echo "make lint   check style, and that no notebook holds outputs"
 	@echo "make constraints    write constraints.txt anew, with the newest versions that the ranges allow"
 	@echo "make clean  remove everything that was built or installed here"
@@ -68,9 +68,11 @@ test-rounding: $(VENV)/.test,book,lab
 	@$(PY) tests/rounding.py
 
 bench: $(VENV)/.test,bench
-	@echo "Measuring everything, against peers: about 50 minutes on two quiet cores ..."
+	@echo "Measuring everything, against peers: about two hours on two quiet cores ..."
 	@$(PY) tests/benchmarks/accuracy.py
 	@$(PY) tests/benchmarks/fair.py
+	@$(PY) tests/benchmarks/controls.py
+	@$(PY) tests/benchmarks/demo.py
 	@$(PY) tests/benchmarks/run.py
 	@$(PY) tests/benchmarks/explorer.py
 	@$(PY) tests/benchmarks/search_defaults.py
