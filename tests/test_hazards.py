@@ -229,6 +229,7 @@ FIGURES = {
         "65504": lambda: f"{float(float16.max):.0f}",
         "4.7e-4": lambda: f"{smallest_angle_over(65504):.1e}".replace("-0", "-"),
         "31": lambda: f"{64 * math.sin(0.5):.0f}",
+        "1.79°": lambda: turned_by(1 - float(float16.epsneg)),
     },
     "labels-in-float16": {
         "2048": lambda: f"{np.float16(2049):.0f}",
