@@ -15,10 +15,11 @@ from marginlab.explorer.forms import FORMS, WHY
 from marginlab.family import FAMILY
 from marginlab.recipe import RECIPE
 
-__all__ = ["EXPORT", "HERE", "IMPORT", "bundle", "order", "sliders", "source", "standalone"]
+__all__ = ["EXPORT", "HERE", "IMPORT", "MOST_MOVES", "bundle", "order", "sliders", "source", "standalone"]
 
 
 HERE = Path(__file__).parent / "js"
+MOST_MOVES = 20  # that may go on from one start
 IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
 COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*(?:(?!\*/).)*\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))", re.MULTILINE)
@@ -42,6 +43,7 @@ def _tables():
         "FORMS": {name: dataclasses.asdict(form) for name, form in FORMS.items()},
         "WHY": WHY,
         "RECIPE": dataclasses.asdict(RECIPE),
+        "MOST_MOVES": MOST_MOVES,
     }
     return "\n".join(f"export const {name} = {json.dumps(table)};" for name, table in tables.items())
 

@@ -46,7 +46,8 @@ def html(settings: dict[str, Any], result: Any, group: str | None = None) -> str
     """A run as an explorer in a page: a strip of pictures and a table, and behind them the run's frames.
 
     Args:
-        settings: {head, margin or m1, m2, m3, scale, seed, naive}, as the sliders have them.
+        settings: {head, margin or m1, m2, m3, scale, seed, naive}, as the sliders had them at the start;
+            and moves, where the run goes on from another: [{margin: 0.5}, …].
         result: the `Result` of such a run by a `Trainer`, or its `engine.Run`; frames show 1,000 test images.
         group: explorers of one page with the same group keep the same time.
 
@@ -60,14 +61,15 @@ def html(settings: dict[str, Any], result: Any, group: str | None = None) -> str
     if len(frames[0].labels) != SAMPLE:
         raise ValueError(f"result must have frames of {SAMPLE} test images, got {len(frames[0].labels)}")
     words = result.explain()
-    keep = ("head", "margin", "m1", "m2", "m3", "scale", "seed", "naive")
+    keep = ("head", "margin", "m1", "m2", "m3", "scale", "seed", "naive", "moves")
     run = {
         "settings": {name: settings[name] for name in keep if name in settings},
         "words": words,
         "group": group,
         "frames": [_packed(frame) for frame in frames],
     }
-    title = ", ".join(f"{k} {v:g}" for k, v in run["settings"].items() if k not in ("head", "naive"))
+    now = functools.reduce(dict.__or__, settings.get("moves", []), run["settings"])
+    title = ", ".join(f"{k} {v:g}" for k, v in now.items() if k not in ("head", "naive", "moves"))
     name = run["settings"]["head"]
     picks = frames[0], frames[-1]
     alt = (

@@ -1,6 +1,6 @@
 // The sliders of a page: of a head its own, the seed, and the ways to break it.
 
-import { SEED, slidersOf } from "./link.js";
+import { SEED, slidersOf } from "./settings.js";
 import { FAMILY, FORMS } from "./tables.js";
 
 export const STYLE = `
@@ -26,14 +26,19 @@ html[data-theme="dark"] .mlp :is(input, select):focus-visible { outline-color: #
 @media print { .mlp { display: none; } }
 `;
 
+const STARTS = [
+  ["anew", "starts anew"],
+  ["on", "goes on from here"],
+];
+
 const option = ([value, text]) => `<option value="${value}">${text}</option>`;
 const row = (text, inner) => `<label><span class="mlp-name">${text}</span>${inner}</label>`;
 const choice = (name, label, texts) => row(label, `<select name="${name}">${texts.map(option).join("")}</select>`);
 const slider = ({ name, min, max, step }) =>
   row(name, `<input type="range" name="${name}" min="${min}" max="${max}" step="${step}"><output></output>`);
 
-/** Puts the controls of these settings into a fieldset, with their values; what has the focus keeps it. */
-export function showControls(fieldset, settings) {
+/** Puts the controls of these settings into a fieldset, with their values; what has the focus keeps it. on: as in page.js. */
+export function showControls(fieldset, settings, on) {
   const held = document.activeElement?.getAttribute("name");
   const titles = (table) => Object.entries(table).map(([name, { title }]) => [name, title]);
   fieldset.innerHTML = [
@@ -41,9 +46,10 @@ export function showControls(fieldset, settings) {
     ...FAMILY[settings.head].sliders.map(slider),
     slider(SEED),
     choice("naive", "break it", [["", "no"], ...titles(FORMS)]),
+    choice("start", "a move", STARTS),
   ].join("");
   for (const control of fieldset.querySelectorAll("input, select")) {
-    control.value = settings[control.name] ?? "";
+    control.value = control.name === "start" ? (on ? "on" : "anew") : (settings[control.name] ?? "");
     readOut(control, settings.head);
   }
   fieldset.elements.naive.disabled = settings.head === "softmax"; // it has no angle to break

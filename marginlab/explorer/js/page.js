@@ -1,12 +1,15 @@
 // The explorer of a built page: sliders, a worker that trains, and the view that draws.
 
 import { readOut, showControls, STYLE } from "./controls.js";
-import { complete, fromAddress, toAddress } from "./link.js";
-import { RECIPE } from "./tables.js";
+import { fromAddress, toAddress } from "./link.js";
+import { anew, goOn, inCommon, present, stagesOf } from "./moves.js";
+import { complete } from "./settings.js";
+import { MOST_MOVES, RECIPE } from "./tables.js";
 import { createView } from "./view.js";
 import { ended } from "./words.js";
 
 const STEPS = (60000 * RECIPE.epochs) / RECIPE.batch;
+const STEPS_ON = STEPS - Math.ceil(RECIPE.anneal[1] * STEPS); // of a run that goes on from another
 const PICTURE = "The picture is the last one that there was.";
 
 // ---- What comes with the page, and what is fetched ----
@@ -60,8 +63,12 @@ class Explorer {
   worker = null;
   run = 0;
   asked = 0;
-  wrong = ""; // what of a link could not be followed
-  fresh = false; // whether the next frame is the first of its run
+  wrong = ""; // what of a link or a move could not be followed
+  on = false; // whether a move goes on from the present weights
+  arrived = true; // whether what is shown has come to its end, from which one can go on
+  shown = 0; // of the stages of the settings those that need not be shown again
+  stage = -1; // of the newest frame
+  last = null; // the newest frame
 
   constructor(root, name, { workerText, images }) {
     this.root = root;
@@ -93,11 +100,15 @@ class Explorer {
 
   /** The run that the page brings along. */
   show({ frames, words }) {
-    this.view.reset(this.about());
-    for (const frame of frames) this.view.push(unpackFrame(frame));
+    this.view.reset(this.about(this.settings.moves.length));
+    for (const frame of frames) this.view.push((this.last = unpackFrame(frame)));
     this.view.done(words);
-    showControls(this.controls, this.settings);
+    this.showControls();
     this.say();
+  }
+
+  showControls() {
+    showControls(this.controls, present(this.settings), this.on);
   }
 
   listen() {
@@ -110,27 +121,37 @@ class Explorer {
 
   moved({ name, value }) {
     this.wrong = "";
-    const { settings } = this;
-    if (name === "head") this.settings = complete({ head: value, naive: settings.naive, seed: settings.seed });
-    else if (name === "naive") this.settings = { ...settings, naive: value || null };
-    else this.settings = { ...settings, [name]: Number(value) };
-    if (name === "head") showControls(this.controls, this.settings);
+    if (name === "start") {
+      this.on = value === "on";
+      return this.say();
+    }
+    const { naive, seed } = this.settings;
+    if (name === "head") this.begin(complete({ head: value, naive, seed }));
+    else if (name === "naive") this.begin(anew(this.settings, { naive: value || null }));
+    else if (name === "seed") this.begin(anew(this.settings, { seed: Number(value) }));
+    else this.slid({ [name]: Number(value) });
+    if (name === "head") this.showControls();
     else readOut(this.control(name), this.settings.head);
     if (name === "seed" && this.group) {
       const detail = { group: this.group, from: this, seed: this.settings.seed };
       document.dispatchEvent(new CustomEvent("marginlab-seed", { detail }));
     }
-    this.changed();
+  }
+
+  /** Sliders of the head have other values: a run anew, or from here on. */
+  slid(values) {
+    const next = this.on ? goOn(this.settings, values, this.arrived) : anew(this.settings, values);
+    if (!next) this.wrong = `There may be ${MOST_MOVES} moves from one start: this one starts anew.`;
+    this.begin(next ?? anew(this.settings, values));
   }
 
   /** Explorers of a group are compared: each has its own margin, and all have one seed. */
   seeded({ group, from, seed }) {
     if (!this.group || group !== this.group || from === this) return;
-    this.settings = { ...this.settings, seed };
     const control = this.control("seed");
     control.value = seed;
+    this.begin(anew(this.settings, { seed }));
     readOut(control, this.settings.head);
-    this.changed();
   }
 
   linked() {
@@ -142,15 +163,21 @@ class Explorer {
     root.scrollIntoView();
     // Of a link that names no head nothing can be taken: the run that is shown stays.
     if (!link.settings) return this.say();
-    this.settings = link.settings;
-    showControls(this.controls, this.settings);
-    this.changed();
+    const { head, naive, moves } = link.settings;
+    const { seed = this.settings.seed, ...values } = link.values;
+    this.on = link.on || moves.length > 0;
+    const goes = link.on && !moves.length && head === this.settings.head && naive === this.settings.naive;
+    if (goes && seed === this.settings.seed) this.slid(values);
+    else this.begin(link.settings);
+    this.showControls();
   }
 
-  /** The settings, with what the view draws of the schedule. */
-  about() {
-    const { settings } = this;
-    return { ...settings, anneal: settings.head === "softmax" ? null : RECIPE.anneal, steps: STEPS };
+  /** The settings of a stage, with what the view draws of the schedule. */
+  about(stage) {
+    const stages = stagesOf(this.settings).slice(0, stage + 1);
+    const settings = stages[stage];
+    const anneal = stage || settings.head === "softmax" ? null : RECIPE.anneal;
+    return { ...settings, stages, anneal, steps: stage ? STEPS_ON : STEPS };
   }
 
   /** What is being done; or what of a link could not be. */
@@ -183,7 +210,17 @@ class Explorer {
     }
   }
 
-  /** Train with the settings as they are now; of many moves within one picture only the last counts. */
+  /** Train with other settings. What the picture has shown to its end already, and is gone on from, is not shown again. */
+  begin(settings) {
+    const seen = this.arrived ? stagesOf(this.settings).length : this.shown;
+    const all = stagesOf(settings).length;
+    this.shown = inCommon(settings, this.settings) >= seen ? Math.min(seen, all - 1) : 0;
+    this.settings = settings;
+    this.arrived = false;
+    this.changed();
+  }
+
+  /** Of many changes within one picture only the last counts. */
   changed() {
     this.run += 1;
     this.say();
@@ -195,7 +232,7 @@ class Explorer {
       await this.images().catch(() => {});
       if (!this.worker || mine !== this.run) return;
       this.began = performance.now();
-      this.fresh = true;
+      this.stage = -1;
       this.worker.postMessage({ run: mine, settings: this.settings });
     });
   }
@@ -216,19 +253,23 @@ class Explorer {
   }
 
   came(frame) {
-    if (this.fresh) {
+    if (frame.stage < this.shown) return this.say("Making the run again from which this one goes on …");
+    if (frame.stage !== this.stage) {
+      this.say();
       this.view.notice("");
-      this.view.reset(this.about());
+      this.view.reset(this.about(frame.stage));
     }
-    this.fresh = false;
+    this.stage = frame.stage;
     this.last = frame;
     this.view.push(frame);
   }
 
   finished() {
-    const { accuracy, step, died } = this.last;
+    const { accuracy, step, stage, died } = this.last;
+    this.arrived = !died;
     const seconds = ((performance.now() - this.began) / 1000).toFixed(1);
-    const right = `${(100 * accuracy).toFixed(1)} % of the 10,000 test images right after ${step} steps`;
+    const steps = `${step}${stage ? " more" : ""} steps`;
+    const right = `${(100 * accuracy).toFixed(1)} % of the 10,000 test images right after ${steps}`;
     this.view.done(died ? ended(died) : `${right}, in ${seconds} seconds.`);
   }
 }

@@ -20,3 +20,4 @@ export const RECIPE: {
   anneal: [number, number];
   hidden: [number, number];
 };
+export const MOST_MOVES: number;

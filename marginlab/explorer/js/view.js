@@ -137,7 +137,7 @@ function actionsOf(parts, state, timeline, own, scene) {
     },
     clear: () => own.wipe(),
     async code(button) {
-      const text = code(state.settings);
+      const text = code(state.settings.stages ?? [state.settings]);
       try {
         await navigator.clipboard.writeText(text);
         const label = button.textContent;

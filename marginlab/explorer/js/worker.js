@@ -1,6 +1,6 @@
 // The engine in a worker: unpacks the images once, and trains whatever it is asked to, one run at a time.
 
-import { train } from "./engine.js";
+import { follow } from "./course.js";
 import { simd } from "./kernels.js";
 import { PIXELS, pack, plain, unpack } from "./network.js";
 
@@ -24,7 +24,7 @@ async function inflate(text) {
 }
 
 /**
- * Makes a worker's scope answer: {images} comes once; each {run, settings} is answered with {run, frame} time and again,
+ * Makes a worker's scope answer: {images} comes once; each {run, settings}, as in moves.js, is answered with {run, frame} time and again,
  * and at its end with {run, done}, {run, stopped} or {run, error}. A new run ends the one before it: that one looks, every
  * few steps, whether there is any. {drawn}, an image of 28 × 28, is answered with {drawn}, its embedding by the newest weights.
  */
@@ -39,6 +39,7 @@ export function serve(scope, kernels = simd() ?? plain) {
   let data;
   let current;
   let reader;
+  const kept = []; // of the newest course
   scope.onmessage = async ({ data: { images, run, settings, drawn } }) => {
     try {
       if (drawn && reader) scope.postMessage({ drawn: reader(pack(drawn)) });
@@ -47,7 +48,7 @@ export function serve(scope, kernels = simd() ?? plain) {
       current = run;
       const ready = await data;
       if (run !== current) return;
-      for (const frame of train(ready, settings, { kernels, onReader: (it) => (reader = it) })) {
+      for (const frame of follow(ready, settings, { kernels, onReader: (it) => (reader = it) }, kept)) {
         if (frame) scope.postMessage({ run, frame }, [frame.embeddings.buffer, frame.directions.buffer]);
         await breath();
         if (run !== current) return scope.postMessage({ run, stopped: true });
