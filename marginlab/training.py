@@ -128,7 +128,8 @@ class Trainer:
 
     Making one takes some seconds (TensorFlow and XLA compile the program); every
     `retrain` after that takes about half a second on two cores, with any margin
-    and scale; or goes on, with another margin, from where the one before it ended. The same seed on the same machine gives the same frames to the bit.
+    and scale; or goes on, with another margin, from where the one before it ended.
+    The same seed on the same machine gives the same frames to the bit.
 
     The first part of a run is annealed, as SphereFace's paper does it (Liu et
     al., 2017, supplement): the logits are a·(head with margin) + (1 - a)·‖x‖cos θ,

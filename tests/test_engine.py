@@ -348,14 +348,15 @@ def test_a_run_stops_where_acos_gives_nan_and_says_why(engine):
     assert cured != engine.evaluate(run, [settings | {"naive": None, "seed": 1}])
 
 
-# Of a course the frames of each stage in short, and how narrow and in which order its clusters are at the end.
+# Of a course the frames in short, and how narrow and in which order its clusters are at the end.
 COURSE = """([settings, same]) => {
     self.kept = same ? self.kept : [];
     const frames = [...course.follow(data, settings, {kernels: fast}, kept)].filter(Boolean);
     const own = Uint8Array.from(data.sample, i => data.test.labels[i]);
     const said = f => {
         const thetas = [...frame.angles(f, own)].sort((a, b) => a - b);
-        const turns = frame.turnsOf(f.directions), round = [...turns.keys()].sort((a, b) => turns[a] - turns[b]);
+        const turns = frame.turnsOf(f.directions);
+        const round = [...turns.keys()].sort((a, b) => turns[a] - turns[b]);
         const at = round.indexOf(0);
         return [thetas[180], [...round.slice(at), ...round.slice(0, at)]];
     };
@@ -373,7 +374,7 @@ def test_from_here_on_the_same_clusters_draw_together(engine):
     assert steps[-1] == [0, 500]
     moves = [{"margin": 0.4}, {"margin": 0.8}]
     steps, narrow, same, after = engine.evaluate(COURSE, [start | {"moves": moves[:1]}, True])
-    # What was known is not trained again; and of the whole recipe the last part, in which all of the margin is in.
+    # What was known is not trained again; and of the recipe only what comes when all of the margin is in.
     assert {stage for stage, _ in steps} == {1}
     assert steps[-1] == [1, 150]
     assert same == order
@@ -382,7 +383,7 @@ def test_from_here_on_the_same_clusters_draw_together(engine):
     second = engine.evaluate(COURSE, [start | {"moves": moves}, True])
     assert second[2] == order
     assert second[1] < narrow
-    # The moves alone say what comes of them: after another course, after all at once, and after themselves again.
+    # The moves alone say what comes of them: all at once after another course, and after themselves.
     engine.evaluate(COURSE, [start | {"seed": 1}, True])
     steps, *rest = engine.evaluate(COURSE, [start | {"moves": moves}, True])
     assert {stage for stage, _ in steps} == {0, 1, 2}

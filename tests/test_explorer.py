@@ -419,6 +419,7 @@ def view(page, explorer):
             view.reset(settings);
             frames.forEach(view.push);
             view.done("Done.");
+            document.querySelector(".mlx").classList.add("mlx-all");  // what is folded away too, as on paper
         }}"""
     )
     page.wait_for_function("document.querySelector('.mlx input').value == 19")

@@ -1,4 +1,4 @@
-"""The state in the address, without a browser: what a link may say, and what is told of one that was edited."""
+"""The state in the address, without a browser: what a link may say, and what is told of an edited one."""
 
 import re
 

@@ -59,6 +59,12 @@ function makeWorker(text) {
 
 // ---- An explorer ----
 
+function fieldset(name) {
+  const made = Object.assign(document.createElement("fieldset"), { className: "mlp" });
+  made.setAttribute("aria-label", name);
+  return made;
+}
+
 class Explorer {
   worker = null;
   run = 0;
@@ -78,16 +84,17 @@ class Explorer {
     const brought = JSON.parse(root.querySelector("script").textContent);
     this.group = brought.group;
     this.settings = complete(brought.settings);
-    this.controls = Object.assign(document.createElement("fieldset"), { className: "mlp marginlab-controls" });
-    this.controls.setAttribute("aria-label", "What to train");
     this.status = Object.assign(document.createElement("p"), { className: "mlp-status" });
     this.status.setAttribute("role", "status");
     const place = document.createElement("div");
     root.querySelector(".marginlab-still").remove();
-    root.querySelector(".marginlab-numbers").before(this.controls, this.status, place);
+    root.querySelector(".marginlab-numbers").before(place);
     const lacking = ["Worker", "DecompressionStream"].filter((it) => !(it in self));
     const embed = lacking.length ? null : (drawn) => this.embed(drawn);
     this.view = createView(place, { ...sample(), group: this.group, embed });
+    this.controls = { near: fieldset("The margin"), far: fieldset("What to train") };
+    this.view.near.append(this.controls.near, this.status);
+    this.view.far.append(this.controls.far);
     this.show(brought);
     if (lacking.length) this.giveUp(`This browser cannot train here: it has no ${lacking.join(" and no ")}.`);
     else this.listen();
@@ -95,7 +102,7 @@ class Explorer {
 
   /** A slider, or a choice, by its name. @returns {any} */
   control(name) {
-    return this.controls.elements.namedItem(name);
+    return this.root.querySelector(`.mlp [name=${name}]`);
   }
 
   /** The run that the page brings along. */
@@ -112,8 +119,10 @@ class Explorer {
   }
 
   listen() {
-    this.controls.addEventListener("pointerdown", () => this.wake());
-    this.controls.addEventListener("input", ({ target }) => this.moved(/** @type {HTMLInputElement} */ (target)));
+    for (const controls of Object.values(this.controls)) {
+      controls.addEventListener("pointerdown", () => this.wake());
+      controls.addEventListener("input", ({ target }) => this.moved(/** @type {HTMLInputElement} */ (target)));
+    }
     document.addEventListener("marginlab-seed", (/** @type {CustomEvent} */ { detail }) => this.seeded(detail));
     addEventListener("hashchange", () => this.linked());
     this.linked();
@@ -187,7 +196,7 @@ class Explorer {
 
   giveUp(text) {
     this.view.notice(`${text} ${PICTURE}`);
-    this.controls.disabled = true;
+    for (const controls of Object.values(this.controls)) controls.disabled = true;
   }
 
   /** Fetch the images and start the worker, once. */

@@ -240,7 +240,8 @@ export function what({ settings, labels, circle, frame, share, fates, died }) {
   return said.join(" ");
 }
 
-/** Of the three charts. */
+/** Of the three charts: in a word, and in full. */
+export const TABS = ["learning", "ψ(θ)", "the pull"];
 export const TITLES = ["Learning", "ψ(θ): what its own class scores a digit", "The pull towards its own class, by θ"];
 
 // ---- For who does not see it ----
