@@ -716,7 +716,7 @@ def now(page):
 def test_it_says_in_words_what_it_shows(view, explorer):
     frame = explorer.result.frames[-1]
     view.wait_for_selector(".mlx-plane[aria-label]")
-    assert f"{100 * frame.accuracy:.1f} % of the test images right" in now(view)
+    assert f"{100 * frame.accuracy:.1f} % right · loss" in now(view)
     assert "step 2,500" in now(view)
     label = view.locator(".mlx-plane").get_attribute("aria-label")
     assert label.startswith("CosFace at step 2500: 1000 test digits in the plane. Class directions: 0 at ")

@@ -554,6 +554,65 @@ def test_a_fragment_that_is_no_link_to_a_run_says_nothing(open_page, site, fragm
     assert not [url for url in page.asked if built.HEAVY in url]
 
 
+TEXT = """() => document.querySelector("main").insertAdjacentHTML("beforeend", `
+    <div style="height: 2000px"></div>
+    <p><a href="#explorer?head=arcface&margin=0.8">it does not fit</a>
+    <a href="#explorer?head=arcface&margin=0.3&scale=30&seed=0&look=pull">its pull</a>
+    <a href="#explorer?head=cosface&margin=0.2&look=there">elsewhere</a></p>`)"""
+
+
+def test_a_link_in_the_text_sets_the_explorer_and_docks_it_out_of_sight(open_page, site):
+    page = open_page(site / "one.html")
+    page.evaluate(TEXT)
+    docked, status = page.locator(".marginlab-docked"), page.locator(".mlp-status")
+    tall = "document.documentElement.scrollHeight"
+    before = page.evaluate(tall)
+    page.get_by_text("it does not fit").focus()
+    page.keyboard.press("Enter")
+    begun(page)
+    assert page.evaluate("scrollY") > 1000  # who reads stays where they are
+    box = docked.bounding_box()
+    assert box["width"] < 260
+    assert box["y"] > 500
+    assert page.evaluate(tall) == before
+    assert slider(page, "margin").input_value() == "0.8"
+    assert status.inner_text() == "Look at the loss, the red curve."
+    assert page.locator("figure.mlx-looked").is_visible()
+    assert not page.locator(".mlx-tabs").is_visible()
+    assert Axe().run(page).response["violations"] == []
+    # It goes by its button and by Escape, comes with the next link, and on paper it stands at its place.
+    page.keyboard.press("Escape")
+    assert docked.count() == 0
+    page.get_by_text("its pull").click()
+    assert status.inner_text() == "Look at the pull."
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert docked.count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert docked.count() == 1
+    page.get_by_role("button", name="close (Escape)").click()
+    assert docked.count() == 0
+    page.get_by_text("elsewhere").click()
+    assert "nothing to look at called “there”" in status.inner_text()
+    page.get_by_role("button", name="go to it").click()
+    assert docked.count() == 0
+    assert page.evaluate("scrollY") < 300
+    assert "Look at" in status.inner_text()
+    slider(page, "margin").fill("0.1")  # a hand knows where to look
+    assert status.inner_text() == ""
+    assert page.locator(".mlx-looked").count() == 0
+
+
+def test_the_same_link_again_trains_again_and_one_in_sight_does_not_dock(open_page, site):
+    page = open_page(site / "one.html")
+    page.evaluate(TEXT.replace("2000px", "10px"))
+    page.get_by_text("its pull").click()
+    begun(page)
+    page.evaluate("document.querySelector('#explorer').dataset.state = ''")
+    page.get_by_text("its pull").click()
+    begun(page)
+    assert page.locator(".marginlab-docked").count() == 0
+
+
 def test_a_link_to_an_explorer_that_is_not_there_is_told(open_page, site):
     page = open_page(site / "two.html", "#explorer-7?head=arcface")
     assert page.locator(".mlp-status").all_inner_texts() == ["This page has no “explorer-7”.", ""]

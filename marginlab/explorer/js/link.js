@@ -1,9 +1,11 @@
 // The state in the address, so that a link shows this very run: #explorer?head=arcface&margin=0.5&scale=30&seed=0, and
-// where one went on from there &moves=margin:0.6;margin:0.7,scale:20
+// where one went on from there &moves=margin:0.6;margin:0.7,scale:20. A link in the text may say less, and what to look
+// at: #explorer?head=arcface&margin=0.8&look=loss. With start=on it is a move that goes on from what is there.
 //
 // Anybody may write a link. Of what it says only what the sliders could say too is taken, by own properties alone (an
 // object has "constructor" as well); for the rest there is a sentence.
 
+import { HINTS } from "./hints.js";
 import { readMoves, writeMoves } from "./moves.js";
 import { complete, slidersOf } from "./settings.js";
 import { FAMILY } from "./tables.js";
@@ -40,7 +42,7 @@ function pairsOf(query) {
 
 /**
  * What a link asks for: {settings, values: those of the sliders that it names, on: whether to go on with them from the
- * present weights, words: what of it there is not}.
+ * present weights, look: what it says to look at, as in hints.js, words: what of it there is not}.
  */
 export function read(query) {
   const words = [];
@@ -53,7 +55,7 @@ export function read(query) {
   }
   const { title } = FAMILY[head];
   const sliders = slidersOf(head);
-  const known = ["head", "naive", "moves", "start", ...sliders.map(({ name }) => name)];
+  const known = ["head", "naive", "moves", "start", "look", ...sliders.map(({ name }) => name)];
   for (const [name, values] of pairs) {
     if (!known.includes(name)) words.push(`${quoted(name)} is no setting of ${title}`);
     if (values.length > 1) words.push(`${quoted(name)} is said more than once, and the first counts`);
@@ -70,11 +72,14 @@ export function read(query) {
   }
   if (pairs.has("start") && !["anew", "on"].includes(asked("start")))
     words.push(`start cannot be ${quoted(asked("start"))}: it is anew or on`);
+  if (pairs.has("look") && !Object.hasOwn(HINTS, asked("look")))
+    words.push(`there is nothing to look at called ${quoted(asked("look"))}`);
   words.push(...wrong);
   return {
     settings,
     values: Object.fromEntries(named.map((name) => [name, settings[name]])),
     on: asked("start") === "on",
+    look: Object.hasOwn(HINTS, asked("look") ?? "") ? asked("look") : null,
     words: words.length ? `Not all of the link could be followed: ${words.join("; ")}.` : "",
   };
 }

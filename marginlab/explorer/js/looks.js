@@ -112,10 +112,9 @@ export const CSS = `
 .mlx .mlx-notice { position: absolute; left: 4%; right: 4%; bottom: 4px; z-index: 1; box-shadow: 0 2px 14px #0004;
   border-left: 4px solid var(--red); background: var(--lift); padding: 8px 12px; border-radius: 4px; }
 .mlx-stage { position: relative; }
+.mlx-looked { outline: 2px dashed var(--blue); outline-offset: 1px; border-radius: 8px; }
 .mlx [hidden] { display: none !important; }
-/* Beside the charts the headline has half the width, below them all of it: short where it would run into them. */
 @container (min-width: 881px) { .mlx-grid { grid-template-columns: minmax(0, 440px) minmax(0, 1fr); } }
-@container (max-width: 460px) or (min-width: 641px) { .mlx-wide { display: none; } }
 @container (max-width: 880px) {
   .mlx-told { min-height: 114px; }
   .mlx-key, .mlx-key.mlx-what { min-height: 52.5px; }
@@ -134,7 +133,7 @@ export const CSS = `
   .mlx-key.mlx-what { min-height: 87.5px; }
 }
 .mlx-fold:not(.mlx-open, .mlx-all) .mlx-rest { display: none; }
-@media print { .mlx [data-do] { display: none; } }
+@media print { .mlx-looked { outline: none; } .mlx [data-do] { display: none; } }
 @media (pointer: coarse) {
   .mlx button { min-height: 42px; min-width: 42px; }
   .mlx-time input[type=range] { height: 36px; }

@@ -1,6 +1,8 @@
 // The explorer of a built page: sliders, a worker that trains, and the view that draws.
 
 import { readOut, showControls, STYLE } from "./controls.js";
+import { Dock, DOCKED } from "./dock.js";
+import { HINTS, hintFor } from "./hints.js";
 import { fromAddress, toAddress } from "./link.js";
 import { anew, goOn, inCommon, present, stagesOf } from "./moves.js";
 import { complete } from "./settings.js";
@@ -70,6 +72,7 @@ class Explorer {
   run = 0;
   asked = 0;
   wrong = ""; // what of a link or a move could not be followed
+  hint = ""; // what to look at, as a link says
   on = false; // whether a move goes on from the present weights
   arrived = true; // whether what is shown has come to its end, from which one can go on
   shown = 0; // of the stages of the settings those that need not be shown again
@@ -95,6 +98,7 @@ class Explorer {
     this.controls = { near: fieldset("The margin"), far: fieldset("What to train") };
     this.view.near.append(this.controls.near, this.status);
     this.view.far.append(this.controls.far);
+    this.dock = new Dock(root);
     this.show(brought);
     if (lacking.length) this.giveUp(`This browser cannot train here: it has no ${lacking.join(" and no ")}.`);
     else this.listen();
@@ -125,11 +129,12 @@ class Explorer {
     }
     document.addEventListener("marginlab-seed", (/** @type {CustomEvent} */ { detail }) => this.seeded(detail));
     addEventListener("hashchange", () => this.linked());
-    this.linked();
+    this.linked(true);
   }
 
   moved({ name, value }) {
     this.wrong = "";
+    this.look("");
     if (name === "start") {
       this.on = value === "on";
       return this.say();
@@ -163,13 +168,15 @@ class Explorer {
     readOut(control, this.settings.head);
   }
 
-  linked() {
+  /** Whoever opens the page by a link sees the explorer; who reads on and uses one has it docked where it is out of sight. */
+  linked(opened = false) {
     const { root } = this;
     const alone = (where) => root === document.querySelector(".marginlab-explorer") && !document.getElementById(where);
     const link = fromAddress(this.name, alone);
     if (!link) return;
     this.wrong = link.words;
-    root.scrollIntoView();
+    if (opened) root.scrollIntoView();
+    else this.dock.use();
     // Of a link that names no head nothing can be taken: the run that is shown stays.
     if (!link.settings) return this.say();
     const { head, naive, moves } = link.settings;
@@ -178,6 +185,7 @@ class Explorer {
     const goes = link.on && !moves.length && head === this.settings.head && naive === this.settings.naive;
     if (goes && seed === this.settings.seed) this.slid(values);
     else this.begin(link.settings);
+    this.look(link.look ?? hintFor(present(this.settings), this.settings.moves.length > 0));
     this.showControls();
   }
 
@@ -189,9 +197,16 @@ class Explorer {
     return { ...settings, stages, anneal, steps: stage ? STEPS_ON : STEPS };
   }
 
-  /** What is being done; or what of a link could not be. */
+  /** Says what to look at, and marks it; "" for nothing. */
+  look(name) {
+    this.hint = name && HINTS[name].words;
+    this.view.mark(name && HINTS[name].part);
+    this.say();
+  }
+
+  /** What is being done; else what of a link could not be, and what to look at. */
   say(doing = "") {
-    this.status.textContent = doing || this.wrong;
+    this.status.textContent = doing || [this.wrong, this.hint].filter(Boolean).join(" ");
   }
 
   giveUp(text) {
@@ -285,9 +300,14 @@ class Explorer {
 
 /** Brings every explorer of the page to life. address: this script's; workerText: the modules of a worker. */
 export function start(address, workerText) {
-  document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE }));
+  document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE + DOCKED }));
   const images = imagesFrom(address);
   const roots = [...document.querySelectorAll(".marginlab-explorer")];
   roots.forEach((root, i) => (root.id = i ? `explorer-${i + 1}` : "explorer"));
   for (const root of roots) new Explorer(root, root.id, { workerText, images });
+  // The same link again is no change of the address.
+  document.addEventListener("click", (/** @type {any} */ { target }) => {
+    const link = target.closest?.('a[href^="#explorer"]');
+    if (link && link.hash === location.hash) dispatchEvent(new Event("hashchange"));
+  });
 }

@@ -282,6 +282,15 @@ function handle(parts, state, timeline, own, destroy) {
       own.landed(embedding);
       timeline.need();
     },
+    /** Marks a part that is to be looked at: "stage", "now" or a chart by its word; "" for none. */
+    mark(part) {
+      const chart = TABS.includes(part);
+      if (chart) state.tab = part;
+      showTab(parts.box, state);
+      for (const each of parts.box.querySelectorAll(".mlx-looked")) each.classList.remove("mlx-looked");
+      if (part) parts.$(chart ? `figure[data-tab="${part}"]` : `.mlx-${part}`).classList.add("mlx-looked");
+      timeline.need();
+    },
     /** Words over the last picture: that something is wrong. Empty, they go away. */
     notice(text) {
       parts.notice.hidden = !text;

@@ -34,7 +34,7 @@ const digits = (n) => `${grouped(n)} digit${n === 1 ? "" : "s"}`;
 
 export function headline({ step, loss, accuracy }) {
   const right = Number.isFinite(loss)
-    ? `<b>${percent(accuracy)}</b> <span class="mlx-wide">of the test images </span>right · loss ${number(loss)}`
+    ? `<b>${percent(accuracy)}</b> right · loss ${number(loss)}`
     : '<b class="mlx-red">NaN</b> the run has ended';
   return `${right} · step ${grouped(step)}`;
 }
