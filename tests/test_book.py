@@ -85,7 +85,7 @@ def test_the_first_pictures_are_the_pages_own_runs(book):
                 data = json.loads(explorer.DATA.search(cell)[1])
                 key = json.dumps(data["settings"])
                 runs[key] = runs.get(key) or engine.run(data["settings"]).kept()
-                assert cell == explorer.html(data["settings"], runs[key], data["group"])
+                assert cell == explorer.html(data["settings"], runs[key], data["group"], data["short"])
                 seen += 1
     assert seen >= len(LESSONS)
 

@@ -45,7 +45,8 @@ def site(result, tmp_path_factory):
     scripts = "".join(f'<script defer src="{name}"></script>' for name in (built.LIGHT, built.SCRIPT))
     cell = built.html(SETTINGS, result)
     pair = built.html(SETTINGS, result, group="pair") * 2
-    for name, cells in (("one", cell), ("two", cell * 2), ("pair", pair)):
+    short = built.html(SETTINGS, result, short=True)
+    for name, cells in (("one", cell), ("two", cell * 2), ("pair", pair), ("short", short)):
         (folder / f"{name}.html").write_text(
             '<!doctype html><html lang="en"><meta charset="utf-8"><title>Explorer</title>'
             '<meta name="viewport" content="width=device-width">'
@@ -600,6 +601,37 @@ def test_a_link_in_the_text_sets_the_explorer_and_docks_it_out_of_sight(open_pag
     slider(page, "margin").fill("0.1")  # a hand knows where to look
     assert status.inner_text() == ""
     assert page.locator(".mlx-looked").count() == 0
+
+
+def test_the_short_form_plays_its_run_and_has_one_slider_and_four_buttons(open_page, site):
+    page = open_page(site / "short.html")
+    moment = "Number(document.querySelector('.mlx-time input').value)"
+    assert page.evaluate(moment) < 15
+    page.wait_for_function(f"{moment} === 19")
+    assert not [url for url in page.asked if built.HEAVY in url]  # it is the run that came with the page
+    visible = page.locator(".mlp :is(input, select):visible")
+    assert [each.get_attribute("name") for each in visible.all()] == ["margin"]
+    assert not page.locator("figure").first.is_visible()
+    buttons = page.locator(".mlp-presets button")
+    assert buttons.all_inner_texts() == ["none", "0.3", "too much", "break it"]
+    assert Axe().run(page).response["violations"] == []
+    buttons.nth(2).click()
+    begun(page)
+    assert page.url.endswith("#explorer?head=arcface&margin=0.8&scale=30&seed=0")
+    assert page.locator(".mlp-status").inner_text() == "Look at the loss, the red curve."
+    buttons.nth(3).click()
+    page.locator(".mlx-died").wait_for(state="visible")
+    page.get_by_role("button", name="more").click()
+    assert slider(page, "naive").input_value() == "acos"
+    assert page.locator("figure:visible").count() == 1
+    # Whoever comes by a link sees its run, and who wants no motion sees none.
+    other = open_page(site / "short.html", "#explorer?head=cosface&margin=0.2")
+    begun(other)
+    assert slider(other, "margin").input_value() == "0.2"
+    calm = open_page(site / "short.html", reduced_motion="reduce")
+    calm.wait_for_timeout(300)
+    assert calm.evaluate(moment) == 19
+    assert calm.get_by_label("pause").count() == 0
 
 
 def test_the_same_link_again_trains_again_and_one_in_sight_does_not_dock(open_page, site):

@@ -42,7 +42,7 @@ SAMPLE = 1000  # of the test images: those that a Trainer's frames show
 HEAVY, LIGHT, SCRIPT = "marginlab-mnist.js", "marginlab-sample.js", "marginlab-explorer.js"
 
 
-def html(settings: dict[str, Any], result: Any, group: str | None = None) -> str:
+def html(settings: dict[str, Any], result: Any, group: str | None = None, short: bool = False) -> str:
     """A run as an explorer in a page: a strip of pictures and a table, and behind them the run's frames.
 
     Args:
@@ -50,6 +50,8 @@ def html(settings: dict[str, Any], result: Any, group: str | None = None) -> str
             and moves, where the run goes on from another: [{margin: 0.5}, …].
         result: the `Result` of such a run by a `Trainer`, or its `engine.Run`; frames show 1,000 test images.
         group: explorers of one page with the same group keep the same time.
+        short: whether it comes as the plane, one slider and four buttons, with the rest behind "more",
+            and plays its run on arrival. For ArcFace.
 
     Returns:
         HTML of some 200 kB.
@@ -66,6 +68,7 @@ def html(settings: dict[str, Any], result: Any, group: str | None = None) -> str
         "settings": {name: settings[name] for name in keep if name in settings},
         "words": words,
         "group": group,
+        "short": short,
         "frames": [_packed(frame) for frame in frames],
     }
     now = functools.reduce(dict.__or__, settings.get("moves", []), run["settings"])
@@ -100,7 +103,7 @@ def rerun(cells: str, run: Callable) -> str:
     def again(cell):
         found: Any = DATA.search(cell[0])
         data = json.loads(found[1])
-        return html(data["settings"], run(data["settings"]), data["group"])
+        return html(data["settings"], run(data["settings"]), data["group"], data["short"])
 
     return CELL.sub(again, cells)
 

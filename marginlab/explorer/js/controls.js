@@ -31,6 +31,14 @@ const STARTS = [
   ["on", "goes on from here"],
 ];
 
+/** What an explorer in short form is asked by its buttons, as links ask. */
+export const PRESETS = [
+  ["none", "head=arcface&margin=0"],
+  ["0.3", "head=arcface&margin=0.3"],
+  ["too much", "head=arcface&margin=0.8"],
+  ["break it", "head=arcface&margin=0.3&naive=acos"],
+];
+
 const option = ([value, text]) => `<option value="${value}">${text}</option>`;
 const row = (text, inner) => `<label><span class="mlp-name">${text}</span>${inner}</label>`;
 const choice = (name, label, texts) => row(label, `<select name="${name}">${texts.map(option).join("")}</select>`);
@@ -67,6 +75,19 @@ export function showControls({ near, far }, settings, on) {
     if (control.name === held) control.focus();
     readOut(control, settings.head);
   }
+}
+
+/** The buttons of an explorer in short form; pressed(query) hears of them. */
+export function makePresets(pressed) {
+  const row = Object.assign(document.createElement("div"), { className: "mlp-presets mlx-bar" });
+  row.setAttribute("role", "group");
+  row.setAttribute("aria-label", "margin");
+  for (const [name, query] of PRESETS) {
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: name });
+    button.addEventListener("click", () => pressed(query));
+    row.append(button);
+  }
+  return row;
 }
 
 /** Writes a slider's value beside it, with its unit. */

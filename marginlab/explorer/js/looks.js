@@ -133,6 +133,16 @@ export const CSS = `
   .mlx-key.mlx-what { min-height: 87.5px; }
 }
 .mlx-fold:not(.mlx-open, .mlx-all) .mlx-rest { display: none; }
+/* In short form and folded, where there is room: the plane, and beside it all that may be done. */
+@container (min-width: 561px) {
+  .mlx-short.mlx-fold:not(.mlx-open, .mlx-all) .mlx-grid {
+    grid-template: "now now" auto "stage told" auto "stage near" auto "stage time" 1fr / minmax(0, 340px) minmax(0, 1fr); }
+  .mlx-short.mlx-fold:not(.mlx-open, .mlx-all) .mlx-main { display: contents; }
+  .mlx-short .mlx-now { grid-area: now; }
+  .mlx-short .mlx-stage { grid-area: stage; }
+  .mlx-short .mlx-near { grid-area: near; }
+  .mlx-short .mlx-time { grid-area: time; }
+}
 @media print { .mlx-looked { outline: none; } .mlx [data-do] { display: none; } }
 @media (pointer: coarse) {
   .mlx button { min-height: 42px; min-width: 42px; }

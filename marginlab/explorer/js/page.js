@@ -1,9 +1,9 @@
 // The explorer of a built page: sliders, a worker that trains, and the view that draws.
 
-import { readOut, showControls, STYLE } from "./controls.js";
+import { makePresets, readOut, showControls, STYLE } from "./controls.js";
 import { Dock, DOCKED } from "./dock.js";
 import { HINTS, hintFor } from "./hints.js";
-import { fromAddress, toAddress } from "./link.js";
+import { fromAddress, read, toAddress } from "./link.js";
 import { anew, goOn, inCommon, present, stagesOf } from "./moves.js";
 import { complete } from "./settings.js";
 import { MOST_MOVES, RECIPE } from "./tables.js";
@@ -86,6 +86,7 @@ class Explorer {
     this.images = images;
     const brought = JSON.parse(root.querySelector("script").textContent);
     this.group = brought.group;
+    this.short = brought.short;
     this.settings = complete(brought.settings);
     this.status = Object.assign(document.createElement("p"), { className: "mlp-status" });
     this.status.setAttribute("role", "status");
@@ -94,9 +95,10 @@ class Explorer {
     root.querySelector(".marginlab-numbers").before(place);
     const lacking = ["Worker", "DecompressionStream"].filter((it) => !(it in self));
     const embed = lacking.length ? null : (drawn) => this.embed(drawn);
-    this.view = createView(place, { ...sample(), group: this.group, embed });
+    this.view = createView(place, { ...sample(), group: this.group, embed, short: this.short });
     this.controls = { near: fieldset("The margin"), far: fieldset("What to train") };
-    this.view.near.append(this.controls.near, this.status);
+    const presets = this.short ? [makePresets((query) => this.follow(read(query)))] : [];
+    this.view.near.append(this.controls.near, ...presets, this.status);
     this.view.far.append(this.controls.far);
     this.dock = new Dock(root);
     this.show(brought);
@@ -173,11 +175,15 @@ class Explorer {
     const { root } = this;
     const alone = (where) => root === document.querySelector(".marginlab-explorer") && !document.getElementById(where);
     const link = fromAddress(this.name, alone);
-    if (!link) return;
-    this.wrong = link.words;
+    if (!link) return opened && this.short ? this.view.play() : undefined;
     if (opened) root.scrollIntoView();
     else this.dock.use();
-    // Of a link that names no head nothing can be taken: the run that is shown stays.
+    this.follow(link);
+  }
+
+  /** Does what a link asks. Of one that names no head nothing can be taken: the run that is shown stays. */
+  follow(link) {
+    this.wrong = link.words;
     if (!link.settings) return this.say();
     const { head, naive, moves } = link.settings;
     const { seed = this.settings.seed, ...values } = link.values;

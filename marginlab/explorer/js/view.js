@@ -244,6 +244,7 @@ export function createView(root, { labels, images = null, group = null, embed = 
     parts.box.classList.toggle("mlx-all", printed);
     if (printed && timeline.frames.length) painter.whole(scene());
   });
+  parts.box.classList.toggle("mlx-short", short);
   painter.dress();
   return handle(parts, state, timeline, own, () => {
     for (const end of [() => sized.disconnect(), unwatch, unprint]) end();
@@ -297,6 +298,12 @@ function handle(parts, state, timeline, own, destroy) {
       parts.notice.textContent = text ?? "";
     },
     seek: (to) => timeline.seek(to),
+    /** Plays the run that is there, once; for who wants no motion it stands at its end. */
+    play() {
+      if (timeline.calm.matches) return;
+      timeline.seek(0);
+      timeline.toggle();
+    },
     get frames() {
       return timeline.frames;
     },
