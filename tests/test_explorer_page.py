@@ -14,7 +14,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from marginlab import Trainer, budget
+from marginlab import Trainer, budget, load_mnist
+from marginlab.data import shown_images
 from marginlab.explorer import page as built
 from marginlab.explorer.bundle import sliders
 from marginlab.explorer.engine import Engine
@@ -152,7 +153,7 @@ def test_the_built_picture_is_what_this_browser_trains_frame_by_frame(open_page,
     page = open_page(site / "one.html", f"#explorer?{query}", before=LISTEN)
     words = trained(page)
     assert words.startswith(whole.explain()[:-1])
-    theirs = page.evaluate("got")
+    theirs = page.evaluate("got.slice(-100)")  # before them came a run with the first images
     assert len(theirs) == len(whole.frames) == 100
     for ours, (step, loss, accuracy, embeddings, directions) in zip(whole.frames, theirs, strict=True):
         assert (step, accuracy) == (ours.step, ours.accuracy)
@@ -301,6 +302,48 @@ def test_by_touch_on_a_phone_it_retrains(open_page, site):
         "[...document.querySelectorAll('.mlp label')].filter(e => e.offsetHeight < 44).length"
     )
     assert small == 0
+
+
+# Keeps all images from the page until they are released.
+HOLD = """
+const append = Element.prototype.append;
+Element.prototype.append = function (...nodes) {
+    if (!nodes.some(node => node.src?.endsWith("marginlab-all.js"))) return append.apply(this, nodes);
+    self.release = () => append.apply(this, nodes);
+};
+"""
+
+
+def test_it_trains_at_once_with_the_first_images_and_all_take_over(open_page, site):
+    """And the words say which are shown."""
+    page = open_page(site / "one.html", before=HOLD)
+    slider(page, "margin").fill("0.2")
+    begun(page)
+    assert page.locator(".mlp-status").inner_text() == "With 6,000 images; the others are coming."
+    page.wait_for_selector("#explorer[data-state=waiting]")
+    words = page.locator(".mlx-say").inner_text()
+    assert re.match(r"[89]\d\.\d % of the 1,000 test images right after 500 steps with 6,000 images", words)
+    page.evaluate("release()")
+    assert re.match(r"9\d\.\d % of the 10,000 test images right after 2500 steps, in", trained(page))
+    assert page.locator(".mlp-status").inner_text() == ""
+    assert sum(built.FIRST in url for url in page.asked) == 1
+    # Whoever moves again needs them no more; and who goes on, goes on from a run of all of them.
+    page.evaluate("document.querySelector('#explorer').dataset.state = ''")
+    slider(page, "start").select_option("on")
+    slider(page, "margin").fill("0.4")
+    begun(page)
+    assert page.locator(".mlp-status").inner_text() == ""
+    assert "of the 10,000 test images right after 750 more steps" in trained(page)
+
+
+def test_the_first_images_are_few_and_those_that_are_shown_are_among_them():
+    assert len(built.files()[built.FIRST]) <= 450_000
+    first, everything = (np.frombuffer(built.images(which), "uint8") for which in ("first", "all"))
+    assert len(first) == 7000 * 99 + 2 * 1000
+    np.testing.assert_array_equal(first[: 6000 * 98], everything[: 6000 * 98])
+    _, (_, labels) = load_mnist()
+    np.testing.assert_array_equal(first[7000 * 98 + 6000 : 7000 * 99], labels[shown_images(1000)])
+    np.testing.assert_array_equal(first[7000 * 99 :].view("<u2"), np.arange(1000))
 
 
 def test_of_many_moves_the_last_wins(open_page, site):
@@ -787,6 +830,9 @@ def test_images_that_are_missing_are_told_and_asked_for_again(open_page, site, t
     notice.wait_for(state="visible")
     assert "The images did not load" in notice.inner_text()
     assert "ERR_FILE_NOT_FOUND" in page.errors.pop()  # the browser says so too
+    assert "500 steps with 6,000 images" in trained(page)  # those it has
+    assert page.locator(".mlp-status").inner_text() == ""
+    page.evaluate("document.querySelector('#explorer').dataset.state = ''")
     (tmp_path / built.HEAVY).write_bytes((site / built.HEAVY).read_bytes())
     page.keyboard.press("ArrowRight")
     assert right(trained(page)) >= 94

@@ -25,6 +25,7 @@ __all__ = [
     "CELL",
     "CLASS",
     "DATA",
+    "FIRST",
     "HEAVY",
     "LIGHT",
     "SAMPLE",
@@ -39,7 +40,8 @@ __all__ = [
 
 CLASS = "marginlab-explorer"
 SAMPLE = 1000  # of the test images: those that a Trainer's frames show
-HEAVY, LIGHT, SCRIPT = "marginlab-mnist.js", "marginlab-sample.js", "marginlab-explorer.js"
+FIRST, HEAVY = "marginlab-first.js", "marginlab-all.js"
+LIGHT, SCRIPT = "marginlab-sample.js", "marginlab-explorer.js"
 
 
 def html(settings: dict[str, Any], result: Any, group: str | None = None, short: bool = False) -> str:
@@ -146,8 +148,8 @@ def _table(frames):
 
 
 def files() -> dict[str, str]:
-    """The scripts of a page with an explorer, by name: its code, its 1,000 images, and all of MNIST."""
-    return {SCRIPT: _script(), LIGHT: _sample(), HEAVY: _mnist()}
+    """The scripts of a page with an explorer, by name: its code, the images shown, 6,000 more, and all."""
+    return {SCRIPT: _script(), LIGHT: _sample(), FIRST: _packed_images("first"), HEAVY: _packed_images("all")}
 
 
 def _script():
@@ -179,13 +181,22 @@ def _sample():
 
 
 @functools.cache
-def images() -> bytes:
-    """All of MNIST in bytes, as worker.js reads it: images two pixels a byte, labels, and which are shown."""
+def images(which: str = "all") -> bytes:
+    """The "first" images or "all" of MNIST in bytes, as worker.js reads them.
+
+    Two pixels a byte, then labels, then which test images are shown.
+    """
     (x, y), (x_test, y_test) = load_mnist()
-    shown = shown_images(SAMPLE).astype("<u2")
-    return b"".join([_pairs(x), _pairs(x_test), y.tobytes(), y_test.tobytes(), shown.tobytes()])
+    shown = shown_images(SAMPLE)
+    if which == "first":
+        many = bundle.IMAGES[which]["train"]
+        x, y, x_test, y_test = x[:many], y[:many], x_test[shown], y_test[shown]
+        shown = np.arange(SAMPLE)
+    parts = [_pairs(x), _pairs(x_test), y.tobytes(), y_test.tobytes(), shown.astype("<u2").tobytes()]
+    return b"".join(parts)
 
 
 @functools.cache
-def _mnist():
-    return f'self.marginlabImages = "{_base64(gzip.compress(images(), 6, mtime=0))}";\n'
+def _packed_images(which):
+    data = _base64(gzip.compress(images(which), 6, mtime=0))
+    return f'(self.marginlabImages ??= {{}}).{which} = "{data}";\n'

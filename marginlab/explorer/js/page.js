@@ -3,54 +3,21 @@
 import { makePresets, readOut, showControls, STYLE } from "./controls.js";
 import { Dock, DOCKED } from "./dock.js";
 import { HINTS, hintFor } from "./hints.js";
+import { imagesFrom, sample, unpackFrame } from "./images.js";
 import { fromAddress, read, toAddress } from "./link.js";
 import { anew, goOn, inCommon, present, stagesOf } from "./moves.js";
 import { complete } from "./settings.js";
-import { MOST_MOVES, RECIPE } from "./tables.js";
+import { IMAGES, MOST_MOVES, RECIPE } from "./tables.js";
 import { createView } from "./view.js";
 import { ended } from "./words.js";
 
-const STEPS = (60000 * RECIPE.epochs) / RECIPE.batch;
-const STEPS_ON = STEPS - Math.ceil(RECIPE.anneal[1] * STEPS); // of a run that goes on from another
 const PICTURE = "The picture is the last one that there was.";
+const FEW = IMAGES.first.train.toLocaleString("en-US");
 
-// ---- What comes with the page, and what is fetched ----
-
-const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-/** @type {any} */
-const shared = self; // into which the scripts of images put them
-
-/** A frame as the page has it, in some 6 kB, as one that can be drawn. */
-function unpackFrame({ reach, embeddings, directions, linear, ...rest }) {
-  const shares = new Int16Array(bytes(embeddings).buffer);
-  const coordinates = Float32Array.from(shares, (v) => (v / 32767) * reach);
-  const frame = { ...rest, died: null, directions: Float32Array.from(directions), embeddings: coordinates };
-  return linear ? { ...frame, linear: Float32Array.from(linear) } : frame;
-}
-
-function sample() {
-  const pairs = bytes(shared.marginlabSample.images);
-  const shade = (_, i) => (i % 2 ? pairs[i >> 1] & 15 : pairs[i >> 1] >> 4);
-  const labels = Uint8Array.from(shared.marginlabSample.labels, Number);
-  return { labels, images: Uint8Array.from({ length: 2 * pairs.length }, shade) };
-}
-
-/** Fetches all images, once: a script, added on the first touch of a control, and not before. */
-function imagesFrom(address) {
-  let images;
-  return () => {
-    images ??= new Promise((done, fail) => {
-      const script = document.createElement("script");
-      script.src = new URL("marginlab-mnist.js", address).href;
-      script.onload = () => done(shared.marginlabImages);
-      script.onerror = () => {
-        images = undefined; // the next touch tries again
-        fail(new Error(`The images did not load: ${script.src}`));
-      };
-      document.head.append(script);
-    });
-    return images;
-  };
+/** Steps of a run with some images; of one that goes on from another, those in which all of the margin is in. */
+function stepsOf(which, goesOn) {
+  const steps = Math.ceil((IMAGES[which].epochs * IMAGES[which].train) / RECIPE.batch);
+  return goesOn ? steps - Math.ceil(RECIPE.anneal[1] * steps) : steps;
 }
 
 /** From a Blob: a page that is a file may start no worker from another file. */
@@ -78,6 +45,9 @@ class Explorer {
   shown = 0; // of the stages of the settings those that need not be shown again
   stage = -1; // of the newest frame
   last = null; // the newest frame
+  used = "all"; // the images of the run that is shown
+  ready = false; // whether the worker has all of them
+  given = {}; // of the files of images those that it was given
 
   constructor(root, name, { workerText, images }) {
     this.root = root;
@@ -200,7 +170,7 @@ class Explorer {
     const stages = stagesOf(this.settings).slice(0, stage + 1);
     const settings = stages[stage];
     const anneal = stage || settings.head === "softmax" ? null : RECIPE.anneal;
-    return { ...settings, stages, anneal, steps: stage ? STEPS_ON : STEPS };
+    return { ...settings, stages, anneal, steps: stepsOf(this.used, stage > 0) };
   }
 
   /** Says what to look at, and marks it; "" for nothing. */
@@ -212,7 +182,8 @@ class Explorer {
 
   /** What is being done; else what of a link could not be, and what to look at. */
   say(doing = "") {
-    this.status.textContent = doing || [this.wrong, this.hint].filter(Boolean).join(" ");
+    const few = this.used === "first" && this.given.all ? `With ${FEW} images; the others are coming.` : "";
+    this.status.textContent = doing || few || [this.wrong, this.hint].filter(Boolean).join(" ");
   }
 
   giveUp(text) {
@@ -220,24 +191,33 @@ class Explorer {
     for (const controls of Object.values(this.controls)) controls.disabled = true;
   }
 
-  /** Fetch the images and start the worker, once. */
+  /** Starts the worker, once, and gives it the first images, with which it can train at once, and then all. */
   async wake() {
-    if (this.worker) return;
-    try {
+    if (!this.worker) {
       this.worker = makeWorker(this.workerText);
       this.worker.onmessage = ({ data }) => this.heard(data);
       this.worker.onerror = (event) =>
         this.giveUp(`The worker that trains has failed: ${event.message || "it did not start"}.`);
-      this.say("Fetching the 70,000 images …");
-      this.worker.postMessage({ images: await this.images() });
-      this.say();
+    }
+    for (const which of Object.keys(IMAGES)) if (!(await this.give(which))) return;
+  }
+
+  /** Gives the worker a file of images, once. Returns whether it has it; where not, the reader is told. */
+  give(which) {
+    const post = (images) => {
+      this.worker.postMessage({ which, images });
       this.view.notice("");
-    } catch (error) {
-      this.worker?.terminate();
-      this.worker = null;
+      return true;
+    };
+    const told = (error) => {
+      delete this.given[which];
       this.say();
       this.view.notice(`${error.message ?? error} ${PICTURE}`);
-    }
+      if (this.used === "first" && this.root.dataset.state === "waiting") this.arrive();
+      return false;
+    };
+    this.given[which] ??= this.images(which).then(post, told);
+    return this.given[which];
   }
 
   /** Train with other settings. What the picture has shown to its end already, and is gone on from, is not shown again. */
@@ -253,18 +233,24 @@ class Explorer {
   /** Of many changes within one picture only the last counts. */
   changed() {
     this.run += 1;
-    this.say();
     this.wake();
     cancelAnimationFrame(this.asked);
     this.asked = requestAnimationFrame(async () => {
       const mine = this.run;
       toAddress(this.name, this.settings);
-      await this.images().catch(() => {});
-      if (!this.worker || mine !== this.run) return;
-      this.began = performance.now();
-      this.stage = -1;
-      this.worker.postMessage({ run: mine, settings: this.settings });
+      // Who goes on from a run that was of all images waits for all.
+      const which = this.ready || this.settings.moves.length ? "all" : "first";
+      if (!this.ready) this.say(`Fetching the ${which === "all" ? "70,000" : `first ${FEW}`} images …`);
+      if ((await this.give(which)) && mine === this.run) this.train(which);
     });
+  }
+
+  train(which) {
+    this.began = performance.now();
+    this.stage = -1;
+    this.used = which;
+    this.say();
+    this.worker.postMessage({ run: this.run, settings: this.settings, which });
   }
 
   /** Where a drawn digit lies. The first picture is another's, who left no network: for that a run must begin. */
@@ -274,12 +260,21 @@ class Explorer {
   }
 
   heard(data) {
+    const { root } = this;
     if (data.drawn) return this.view.landed(data.drawn);
+    if (data.ready) {
+      this.ready ||= data.ready === "all";
+      if (this.ready && root.dataset.state === "waiting") this.takeOver();
+      return;
+    }
     if (data.run !== this.run) return; // of a run that was abandoned
-    if (data.error) this.view.notice(`Training failed: ${data.error}`);
-    else if (data.frame) this.came(data.frame);
-    else this.finished();
-    this.root.dataset.state = data.error ? "failed" : data.frame ? "training" : "done";
+    if (data.frame) {
+      root.dataset.state = "training";
+      return this.came(data.frame);
+    }
+    if (!data.error) return this.finished();
+    this.view.notice(`Training failed: ${data.error}`);
+    root.dataset.state = "failed";
   }
 
   came(frame) {
@@ -296,11 +291,27 @@ class Explorer {
 
   finished() {
     const { accuracy, step, stage, died } = this.last;
-    this.arrived = !died;
     const seconds = ((performance.now() - this.began) / 1000).toFixed(1);
-    const steps = `${step}${stage ? " more" : ""} steps`;
-    const right = `${(100 * accuracy).toFixed(1)} % of the 10,000 test images right after ${steps}`;
+    const few = this.used === "first";
+    const tested = IMAGES[this.used].test.toLocaleString("en-US");
+    const steps = `${step}${stage ? " more" : ""} steps${few ? ` with ${FEW} images` : ""}`;
+    const right = `${(100 * accuracy).toFixed(1)} % of the ${tested} test images right after ${steps}`;
     this.view.done(died ? ended(died) : `${right}, in ${seconds} seconds.`);
+    if (!few || !this.given.all) return this.arrive();
+    this.root.dataset.state = "waiting";
+    if (this.ready) this.takeOver();
+  }
+
+  /** The run is shown to its end, and no other takes its place. */
+  arrive() {
+    this.arrived = !this.last.died;
+    this.root.dataset.state = "done";
+  }
+
+  /** The same run with all images takes the place of that with the first. */
+  takeOver() {
+    this.run += 1;
+    this.train("all");
   }
 }
 

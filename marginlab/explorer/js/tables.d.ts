@@ -21,3 +21,4 @@ export const RECIPE: {
   hidden: [number, number];
 };
 export const MOST_MOVES: number;
+export const IMAGES: Record<string, { train: number; test: number; epochs: number }>;
