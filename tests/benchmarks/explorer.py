@@ -7,9 +7,9 @@ Each move is made while a run trains. stop: from the move to the end of that run
 frame of a run that is newer. complete: to that one's end.
 The page is opened from files, with no network, in the browser that the tests use.
 
-arriving: whoever comes to a page and moves a slider at once. From the navigation to the first frame of a run of
-their own, to the first one of a run with all images, and to that one's end; from a file, and from a server at
-10 Mbit/s with a processor that is four times slower (the browser slows the page so, and not its worker).
+arriving: whoever comes to a page and moves a slider at once. From the navigation to the first frame of a run
+of their own, to the first one of a run with all images, and to that one's end; from a file, and from a server
+at 10 Mbit/s with a processor four times slower (the browser slows the page so, and not its worker).
 """
 
 import functools
