@@ -1,7 +1,5 @@
 """The state in the address, without a browser: what a link may say, and what is told of an edited one."""
 
-import re
-
 import pytest
 from v8 import V8
 
@@ -154,16 +152,3 @@ def test_what_two_courses_share_is_their_beginning(v8):
     assert v8.evaluate(in_common, [START | {"moves": []}, a]) == 1
     assert v8.evaluate(in_common, [a | {"moves": [{"margin": 0.5}, {"margin": 0.7}]}, a]) == 2
     assert v8.evaluate(in_common, [a | {"seed": 1}, a]) == 0
-
-
-def test_copied_as_code_a_course_is_a_run_anew_and_others_that_go_on():
-    v8 = V8("code", "moves")
-    settings = START | {"moves": [{"margin": 0.5}, {"scale": 20}]}
-    lines = v8.evaluate("s => code.code(moves.stagesOf(s))", settings).splitlines()
-    v8.close()
-    assert lines[-3:] == [
-        "result = trainer.retrain(margin=0.3, scale=30)",
-        'result = trainer.retrain(margin=0.5, scale=30, start="on")',
-        'result = trainer.retrain(margin=0.5, scale=20, start="on")',
-    ]
-    assert re.search(r'Trainer\("arcface", seed=0', "\n".join(lines))
