@@ -1,11 +1,15 @@
 """The links that set an explorer: each of a lesson or a page asks for what its sliders have."""
 
+import importlib.util
 import re
 from pathlib import Path
 from urllib.parse import parse_qsl
 
 import nbformat
 import pytest
+from docutils import nodes
+from docutils.utils import new_document
+from sphinx import addnodes
 from v8 import V8
 
 from marginlab.explorer.bundle import MOST_MOVES
@@ -152,3 +156,23 @@ def test_each_hint_is_one_line_and_each_kind_of_run_has_one(v8, hints):
     assert v8.evaluate(hint, [arcface | {"margin": 0.3}, False]) == "wedges"
     assert v8.evaluate(hint, [arcface | {"margin": 0.3}, True]) == "clusters"
     assert v8.evaluate(hint, [arcface | {"margin": 0.3, "naive": "acos"}, False]) == "end"
+
+
+def test_the_build_leaves_these_links_to_the_page_and_no_others():
+    path = ROOT / "book" / "_ext" / "explorer.py"
+    spec = importlib.util.spec_from_file_location("explorer_extension", path)
+    extension = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(extension)
+    document = new_document("page")
+    for target in ("explorer?head=arcface&margin=0.8", "explorer-2?head=softmax", "explorer", "explorers"):
+        document += nodes.paragraph(
+            "", "", addnodes.pending_xref("", nodes.inline("", "try"), reftarget=target)
+        )
+    extension._link(None, document)
+    assert [link["refuri"] for link in document.findall(nodes.reference)] == [
+        "#explorer?head=arcface&margin=0.8",
+        "#explorer-2?head=softmax",
+        "#explorer",
+    ]
+    assert [left["reftarget"] for left in document.findall(addnodes.pending_xref)] == ["explorers"]
+    assert document.astext().split() == ["try"] * 4
