@@ -27,7 +27,7 @@ from marginlab.heads import BY_NAME
 from marginlab.room import budget
 from marginlab.training import Trainer
 
-COLUMNS = "repeat(auto-fit, minmax(min(100%, 340px), 1fr))"  # side by side where there is room
+COLUMNS = "repeat(auto-fit, minmax(min(100%, 320px), 1fr))"  # side by side where there is room
 STARTS = {"starts anew": "anew", "goes on from here": "on"}
 BREAKS = {"no": ""} | {form.title: name for name, form in FORMS.items()}
 _alive = weakref.WeakSet()
