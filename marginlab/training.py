@@ -128,7 +128,8 @@ class Trainer:
 
     Making one takes some seconds (TensorFlow and XLA compile the program); every
     `retrain` after that takes about half a second on two cores, with any margin
-    and scale. The same seed on the same machine gives the same frames to the bit.
+    and scale; or goes on, with another margin, from where the one before it ended.
+    The same seed on the same machine gives the same frames to the bit.
 
     The first part of a run is annealed, as SphereFace's paper does it (Liu et
     al., 2017, supplement): the logits are a·(head with margin) + (1 - a)·‖x‖cos θ,
@@ -203,7 +204,8 @@ class Trainer:
         self._load(digits, held_out, labels)
         self.steps = -(-epochs * self._examples // batch_size)
         self._compile(learning_rate, beta_2)
-        self._run = 0
+        self._run, self._first = 0, 0
+        self._whole: list[np.ndarray] = []  # the weights at the end of the last whole run
 
     def _load(self, digits, held_out, labels):
         """The images, after the layers that do the same to them at every step, and their classes."""
@@ -227,6 +229,7 @@ class Trainer:
         self.head(self._tail(self._x[:1]))
         self._beginnings = [*_beginnings(self._tail), *_beginnings(self.head)]
         self._weights = [*self._tail.trainable_variables, *self.head.trainable_variables]
+        self._state = [*self._tail.weights, *self.head.trainable_variables]  # what a run leaves to the next
         warmup = self.steps // 10
         rate: Any = keras.optimizers.schedules.CosineDecay(
             0.0, self.steps - warmup, warmup_target=learning_rate, warmup_steps=warmup
@@ -251,57 +254,81 @@ class Trainer:
         return -(-self.steps // self.frames)
 
     @property
+    def steps_on(self) -> int:
+        """Steps of a run that goes on: those at the end of the recipe, in which all of the margin is in."""
+        # In whole chunks, for which the program was made.
+        share = (self.anneal or RECIPE.anneal)[1]
+        chunks = min(math.ceil(share * self.steps / self._chunk), (self.steps - 1) // self._chunk)
+        return self.steps - chunks * self._chunk
+
+    @property
     def traces(self) -> int:
         """How often the program was traced: once, whatever margins and scales were asked for."""
         return self._advance.experimental_get_tracing_count()
 
-    def retrain(self, *, seed: int | None = None, **settings: Any) -> Result:
-        """Train from the start with these settings and return the `Result`.
+    def retrain(self, *, seed: int | None = None, start: str = "anew", **settings: Any) -> Result:
+        """Train with these settings and return the `Result`.
 
         Args:
             seed: in place of the trainer's own.
+            start: "anew", or "on": from the weights that the last whole run of this trainer has left.
+                Then the last part of the run is made once more, from where all of the margin is in, and
+                steps count from there.
             **settings: margin (radians, cosine units or multiplier: the head's
                 own unit) and scale; what is not given is the trainer's default.
 
         Raises as the head does for values out of range. A margin or scale too
         large for ten classes in the plane does not raise: see `Result.trained`.
         """
-        start = time.perf_counter()
-        frames = list(self.iter_frames(seed=seed, **settings))
-        return self.result(frames, seed, time.perf_counter() - start)
+        began = time.perf_counter()
+        frames = list(self.iter_frames(seed=seed, start=start, **settings))
+        return self.result(frames, seed, time.perf_counter() - began)
 
     def result(self, frames: list[Frame], seed: int | None = None, seconds: float = math.nan) -> Result:
         """The `Result` of the run that has just yielded these frames, all of them."""
-        whole = -(-self.steps // self._chunk)
+        whole = -(-(self.steps - self._first) // self._chunk)
         if len(frames) != whole or frames[-1].step != whole * self._chunk:
             raise ValueError(f"frames must be all {whole} of a run, got {len(frames)}")
         settings = self._trained | {"epochs": self.epochs, "batch_size": self.batch_size}
         settings = {"head": self.name, "seed": self.seed if seed is None else int(seed)} | settings
         return Result(settings, frames, frames[-1].accuracy, self._last.numpy(), seconds)
 
-    def iter_frames(self, *, seed: int | None = None, **settings: Any) -> Iterator[Frame]:
+    def iter_frames(
+        self, *, seed: int | None = None, start: str = "anew", **settings: Any
+    ) -> Iterator[Frame]:
         """Yield the frames of a run as they come. Arguments as for `retrain`.
 
-        It may be left at any frame: the next run starts from its own seed, and
-        nothing carries over. Starting another run ends this one.
+        It may be left at any frame: the next run starts from its own seed, or from the end of
+        the last whole run, and nothing carries over. Starting another run ends this one.
         """
         seed = _checks.whole("seed", self.seed if seed is None else seed, 0)
+        _checks.one_of("start", start, ("anew", "on"))
+        if start == "on" and not self._whole:
+            raise ValueError('start must be "anew" as long as no run of this Trainer was whole')
         self._set(settings)
         self._run += 1
-        return self._frames(self._run, seed)
+        return self._frames(self._run, seed, start == "on")
 
-    def _frames(self, run, seed):
+    def _frames(self, run, seed, on):
         batches = None
-        for step in range(0, self.steps, self._chunk):
+        first = self.steps - self.steps_on if on else 0
+        for step in range(first, self.steps, self._chunk):
             # Before anything is touched: the weights may be those of another run by now.
             if run != self._run:
                 raise RuntimeError("this run ended when another run of the same Trainer started")
             if batches is None:
                 batches = self._begin(seed)
+                if on:
+                    for weight, value in zip(self._state, self._whole, strict=True):
+                        weight.assign(value)
+                    self._optimizer.iterations.assign(first)
+                self._first = first
                 self._trained = {name: getattr(self.head, name) for name in self._defaults}
             loss, accuracy, self._last, directions = self._advance(batches[step : step + self._chunk])
+            if step + self._chunk >= self.steps:
+                self._whole = [weight.numpy() for weight in self._state]
             yield Frame(
-                step + self._chunk,
+                step + self._chunk - first,
                 float(loss),
                 float(accuracy),
                 self._last.numpy()[self._sample],

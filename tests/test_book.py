@@ -85,7 +85,7 @@ def test_the_first_pictures_are_the_pages_own_runs(book):
                 data = json.loads(explorer.DATA.search(cell)[1])
                 key = json.dumps(data["settings"])
                 runs[key] = runs.get(key) or engine.run(data["settings"]).kept()
-                assert cell == explorer.html(data["settings"], runs[key], data["group"])
+                assert cell == explorer.html(data["settings"], runs[key], data["group"], data["short"])
                 seen += 1
     assert seen >= len(LESSONS)
 
@@ -175,6 +175,7 @@ def test_every_internal_link_leads_somewhere(book):
     pages = [path for path in book.rglob("*.html") if "_static" not in path.parts]
     texts = {path: path.read_text(encoding="utf-8") for path in pages}
     ids = {path: set(re.findall(r'\bid="([^"]+)"', text)) for path, text in texts.items()}
+    explorers = {path: text.count(f'class="{explorer.CLASS}"') for path, text in texts.items()}
     lost, links = [], 0
     for path, text in texts.items():
         for href in re.findall(r'<(?:a|link)\b[^>]*\bhref="([^"]*)"', text):
@@ -183,6 +184,10 @@ def test_every_internal_link_leads_somewhere(book):
                 continue
             target = (path.parent / unquote(address.split("?")[0])).resolve() if address else path
             links += 1
+            tried = re.fullmatch(r"explorer(?:-(\d+))?\?.*", fragment)
+            if tried:  # the page's script knows what to do
+                lost += [] if int(tried[1] or 1) <= explorers[target] else [(path.name, href)]
+                continue
             found = target.is_file() and (not fragment or target not in ids or fragment in ids[target])
             lost += [] if found else [(path.name, href)]
     assert lost == []

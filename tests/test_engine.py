@@ -39,7 +39,7 @@ def margins(settings):
 @pytest.fixture(scope="module")
 def engine():
     """A V8 that holds the modules as globals; its `evaluate` runs JavaScript with them."""
-    engine = V8("worker", "room")
+    engine = V8("worker", "room", "course", "frame")
     yield engine
     engine.close()
 
@@ -346,6 +346,63 @@ def test_a_run_stops_where_acos_gives_nan_and_says_why(engine):
     assert cured[-1]["accuracy"] > 0.9
     assert cured == engine.evaluate(run, [settings | {"naive": None}])  # the same seed, the same run
     assert cured != engine.evaluate(run, [settings | {"naive": None, "seed": 1}])
+
+
+# Of a course the frames in short, and how narrow and in which order its clusters are at the end.
+COURSE = """([settings, same]) => {
+    self.kept = same ? self.kept : [];
+    const frames = [...course.follow(data, settings, {kernels: fast}, kept)].filter(Boolean);
+    const own = Uint8Array.from(data.sample, i => data.test.labels[i]);
+    const said = f => {
+        const thetas = [...frame.angles(f, own)].sort((a, b) => a - b);
+        const turns = frame.turnsOf(f.directions);
+        const round = [...turns.keys()].sort((a, b) => turns[a] - turns[b]);
+        const at = round.indexOf(0);
+        return [thetas[180], [...round.slice(at), ...round.slice(0, at)]];
+    };
+    const last = frames.at(-1);
+    return [frames.map(f => [f.stage, f.step]), ...said(last), [...last.embeddings, ...last.directions]];
+}"""
+
+
+def test_from_here_on_the_same_clusters_draw_together(engine):
+    (images, labels), _ = load_mnist()
+    in_the_page(engine, images[:12000], labels[:12000])
+    start = {"head": "arcface", "naive": None, "seed": 0, "margin": 0.0, "scale": 30.0, "moves": []}
+    steps, wide, order, before = engine.evaluate(COURSE, [start, False])
+    assert {stage for stage, _ in steps} == {0}
+    assert steps[-1] == [0, 500]
+    moves = [{"margin": 0.4}, {"margin": 0.8}]
+    steps, narrow, same, after = engine.evaluate(COURSE, [start | {"moves": moves[:1]}, True])
+    # What was known is not trained again; and of the recipe only what comes when all of the margin is in.
+    assert {stage for stage, _ in steps} == {1}
+    assert steps[-1] == [1, 150]
+    assert same == order
+    assert narrow < 0.6 * wide
+    assert before != after
+    second = engine.evaluate(COURSE, [start | {"moves": moves}, True])
+    assert second[2] == order
+    assert second[1] < narrow
+    # The moves alone say what comes of them: all at once after another course, and after themselves.
+    engine.evaluate(COURSE, [start | {"seed": 1}, True])
+    steps, *rest = engine.evaluate(COURSE, [start | {"moves": moves}, True])
+    assert {stage for stage, _ in steps} == {0, 1, 2}
+    assert rest == second[1:]
+    assert engine.evaluate(COURSE, [start | {"moves": moves}, True]) == second
+
+
+def test_a_course_ends_where_a_run_of_it_dies(engine):
+    (images, labels), _ = load_mnist()
+    in_the_page(engine, images[:1200], labels[:1200])
+    start = {"head": "arcface", "naive": "acos", "seed": 0, "margin": 0.3, "scale": 30.0}
+    stages = engine.evaluate(
+        """settings => {
+            const frames = [...course.follow(data, settings, {kernels: fast, epochs: 40})].filter(Boolean);
+            return [frames.at(-1).stage, Boolean(frames.at(-1).died)];
+        }""",
+        start | {"moves": [{"margin": 0.5}]},
+    )
+    assert stages == [0, True]
 
 
 def test_both_engines_follow_one_recipe(engine):

@@ -279,6 +279,45 @@ def test_a_comparison_has_one_seed_and_one_time(monkeypatch, explorer):
     assert data["text/html"].count(one.drawing.group) == 2
 
 
+# From here on.
+
+
+def test_a_move_may_go_on_from_the_present_weights(explorer, sent):
+    explorer.seed.value, explorer.sliders["margin"].value = 1, 0.0
+    settle(explorer)
+    explorer.start.value = "on"
+    assert not sent[-1][0].get("settings")  # the choice alone trains nothing
+    sent.clear()
+    explorer.sliders["margin"].value = 0.1
+    settle(explorer)
+    begun = sent[0][0]["settings"]
+    assert (begun["margin"], begun["steps"], begun["anneal"]) == (0.1, 750, None)
+    assert [stage["margin"] for stage in begun["stages"]] == [0.0, 0.1]
+    assert "right after 750 steps" in explorer.words
+    kept = explorer.drawing.floats
+    assert explorer._shown == explorer.settings | {"margin": 0.0, "moves": [{"margin": 0.1}]}
+    # A run that has not arrived is itself moved: so the course is the same again.
+    explorer.start.value = "anew"
+    explorer.sliders["margin"].value = 0.0
+    settle(explorer)
+    explorer.start.value = "on"
+    explorer.sliders["margin"].value = 0.3
+    explorer.sliders["margin"].value = 0.1
+    settle(explorer)
+    assert explorer.drawing.floats == kept
+    assert explorer.trainers["cosface", None].traces == 1
+    # Another seed starts anew; and so does the move after the twentieth.
+    explorer.seed.value = 2
+    settle(explorer)
+    assert len(explorer._stages) == 1
+    explorer._stages = [explorer._stages[0]] * 21
+    explorer.sliders["margin"].value = 0.2
+    settle(explorer)
+    assert explorer._stages == [explorer.settings]
+    explorer.start.value, explorer.sliders["margin"].value = "anew", 0.1
+    settle(explorer)
+
+
 # Naive forms.
 
 FORMULAS = {
@@ -380,6 +419,7 @@ def view(page, explorer):
             view.reset(settings);
             frames.forEach(view.push);
             view.done("Done.");
+            document.querySelector(".mlx").classList.add("mlx-all");  // what is folded away too, as on paper
         }}"""
     )
     page.wait_for_function("document.querySelector('.mlx input').value == 19")
@@ -676,7 +716,7 @@ def now(page):
 def test_it_says_in_words_what_it_shows(view, explorer):
     frame = explorer.result.frames[-1]
     view.wait_for_selector(".mlx-plane[aria-label]")
-    assert f"{100 * frame.accuracy:.1f} % of the test images right" in now(view)
+    assert f"{100 * frame.accuracy:.1f} % right · loss" in now(view)
     assert "step 2,500" in now(view)
     label = view.locator(".mlx-plane").get_attribute("aria-label")
     assert label.startswith("CosFace at step 2500: 1000 test digits in the plane. Class directions: 0 at ")

@@ -155,8 +155,12 @@ def test_copied_code_makes_the_run(v8, form, monkeypatch):
             calls.append(options)
 
     monkeypatch.setattr(marginlab, "Trainer", Spy)
-    exec(v8.evaluate("s => code.code(s)", settings), {})
-    assert calls == [("arcface", {"seed": 3, "frames": 20}), {"margin": 0.45, "scale": 20}]
+    exec(v8.evaluate("s => code.code([s, { ...s, margin: 0.6 }])", settings), {})
+    assert calls == [
+        ("arcface", {"seed": 3, "frames": 20}),
+        {"margin": 0.45, "scale": 20},
+        {"margin": 0.6, "scale": 20, "start": "on"},  # what goes on from it
+    ]
 
 
 # What is said of a moment, and what is drawn: of the same scene that a page has.

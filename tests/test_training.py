@@ -7,7 +7,7 @@ import numpy as np
 import psutil
 import pytest
 
-from marginlab import Trainer, encoders, heads, load_mnist
+from marginlab import Trainer, encoders, heads, load_mnist, reference
 from marginlab.family import FAMILY
 from marginlab.training import Frame, Result
 
@@ -71,6 +71,45 @@ def test_same_seed_same_frames(trainer, result):
     trainer.retrain(margin=0.5, seed=3)
     assert same(trainer.retrain(margin=0.3, scale=30.0).frames, result.frames)
     assert not same(trainer.retrain(margin=0.3, scale=30.0, seed=1).frames, result.frames)
+
+
+def in_order(directions):
+    around = list(np.argsort(np.arctan2(directions[:, 1], directions[:, 0])))
+    return around[around.index(0) :] + around[: around.index(0)]
+
+
+def test_from_here_on_the_same_clusters_draw_together(trainer):
+    """From the end of the last whole run, and of no other; so that the moves alone say what comes of them."""
+
+    def spread(frame):
+        away = np.degrees(reference.angle(frame.embeddings, frame.class_directions[frame.labels]))
+        return np.quantile(away, 0.9)
+
+    start = trainer.retrain(margin=0.0).frames[-1]
+    result = trainer.retrain(margin=0.6, start="on")
+    assert [frame.step for frame in result.frames] == [250, 500, 750]
+    assert trainer.steps_on == 750
+    assert in_order(result.frames[-1].class_directions) == in_order(start.class_directions)
+    assert spread(result.frames[-1]) < 0.5 * spread(start)
+    assert result.settings["margin"] == 0.6
+    further = trainer.retrain(margin=0.9, start="on")
+    assert not same(further.frames, result.frames)
+    trainer.retrain(margin=0.0)
+    abandoned = trainer.iter_frames(margin=1.0, start="on")
+    next(abandoned)
+    assert same(trainer.retrain(margin=0.6, start="on").frames, result.frames)
+    assert same(trainer.retrain(margin=0.9, start="on").frames, further.frames)
+    assert trainer.traces == 1
+
+
+def test_who_goes_on_must_come_from_somewhere():
+    trainer = Trainer("arcface", epochs=1, frames=1)
+    with pytest.raises(ValueError, match='start must be "anew" as long as no run of this Trainer was whole'):
+        trainer.retrain(start="on")
+    with pytest.raises(ValueError, match="start must be one of anew, on, got 'over'"):
+        trainer.retrain(start="over")
+    trainer.retrain()
+    assert [frame.step for frame in trainer.retrain(start="on").frames] == [trainer.steps]
 
 
 def test_softmax_starts_anew_too():

@@ -3,16 +3,22 @@
 A notebook's explorer shows what its kernel has trained. A page trains with a program of its own, whose
 runs of the same seed are others: so the kernel's run makes way for the page's, here, when the book is
 built. A run takes some seconds, and is kept beside the built book until something that it rests on changes.
+
+A link in the text, [at 0.8 it does not fit](#explorer?head=arcface&margin=0.8), sets the page's explorer:
+js/link.js says what it may ask for, and tests/test_try_links.py that each asks for what there is.
 """
 
 import pickle
+import re
 from pathlib import Path
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 STATE = "application/vnd.jupyter.widget-state+json"
+LINK = re.compile(r"explorer(-\d+)?(\?.*)?")
 logger = logging.getLogger(__name__)
 
 
@@ -66,6 +72,14 @@ def _rerun(app, doctree):
             each.close()
 
 
+def _link(app, doctree):
+    """Links to an explorer lead to no heading: only the page's script knows them."""
+    for node in list(doctree.findall(addnodes.pending_xref)):
+        if LINK.fullmatch(node["reftarget"]):
+            link = nodes.reference("", "", *node.children, refuri=f"#{node['reftarget']}", internal=True)
+            node.replace_self(link)
+
+
 def _add(app, pagename, templatename, context, doctree):
     from marginlab.explorer import page
 
@@ -80,5 +94,6 @@ def _add(app, pagename, templatename, context, doctree):
 def setup(app):
     app.connect("builder-inited", _write)
     app.connect("doctree-read", _rerun)
+    app.connect("doctree-read", _link)
     app.connect("html-page-context", _add, priority=800)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -3,6 +3,7 @@
 import base64
 import functools
 import io
+import itertools
 import math
 import threading
 import time
@@ -19,14 +20,15 @@ from matplotlib.figure import Figure
 from marginlab import plots
 from marginlab.data import load_mnist
 from marginlab.explorer import page
-from marginlab.explorer.bundle import bundle, sliders
+from marginlab.explorer.bundle import MOST_MOVES, bundle, sliders
 from marginlab.explorer.forms import FORMS, WHY, ended, why
 from marginlab.explorer.naive import naive_head
 from marginlab.heads import BY_NAME
 from marginlab.room import budget
 from marginlab.training import Trainer
 
-COLUMNS = "repeat(auto-fit, minmax(min(100%, 340px), 1fr))"  # side by side where there is room
+COLUMNS = "repeat(auto-fit, minmax(min(100%, 320px), 1fr))"  # side by side where there is room
+STARTS = {"starts anew": "anew", "goes on from here": "on"}
 BREAKS = {"no": ""} | {form.title: name for name, form in FORMS.items()}
 _alive = weakref.WeakSet()
 
@@ -59,7 +61,7 @@ class _WatchedTrainer(Trainer):
         if not step:
             nothing = dict.fromkeys(("example", "label", "at", "theta"))
             return {"step": frame.step} | nothing | {"why": WHY["other"]}
-        example = int(self.order[int(step) - 1, int(row)])
+        example = int(self.order[self._first + int(step) - 1, int(row)])
         m1, m2, _ = self.head.margins()
         flat = (
             abs(c) <= 1
@@ -137,13 +139,17 @@ class Explorer(w.VBox):
         self.head = w.Dropdown(options=list(BY_NAME), value=head, description="head")
         self.breaks = w.Dropdown(options=BREAKS, description="break it")
         self.seed = w.IntSlider(seed, min=0, max=9, description="seed")
+        self.start = w.Dropdown(options=STARTS, description="a move")
         self.rows = w.VBox()
         self._make_sliders()
         trainer = self._trainer(head, None)
         self.drawing = Drawing(**_sample(trainer), group=group)
         super().__init__([self.rows, self.drawing])
-        self._asked = self.settings
-        self._run(trainer, self.settings, self._stop)
+        self._asked, self._arrived = self.settings, False
+        self._stages = [
+            self._asked
+        ]  # the run from the start, and those that go on from it, as in js/moves.js
+        self._run(trainer, self._stages, self._stop)
         self.head.observe(self._change_head, "value")
         for control in (self.breaks, self.seed):
             control.observe(self._restart, "value")
@@ -175,7 +181,7 @@ class Explorer(w.VBox):
             slider.observe(self._restart, "value")
         self.breaks.disabled = head == "softmax"  # it has no angle to break
         self.rows.children = [
-            w.HBox([self.head, self.breaks]),
+            w.HBox([self.head, self.breaks, self.start]),
             *[w.HBox([slider, w.Label(units[name])]) for name, slider in self.sliders.items()],
             self.seed,
         ]
@@ -216,7 +222,8 @@ class Explorer(w.VBox):
         with self._lock:
             if self.settings == self._asked and not self._stop.is_set():
                 return
-            self._asked = self.settings
+            self._stages = self._next(self.settings)
+            self._asked, self._arrived = self.settings, False
             self._hear_interrupts()
             self._stop.set()
             self._stop = threading.Event()
@@ -224,6 +231,17 @@ class Explorer(w.VBox):
                 target=self._train, args=[self._stop, self._thread], daemon=True, name="explorer"
             )
             self._thread.start()
+
+    def _next(self, settings):
+        """The stages with these settings as their last: of a run anew, or of one that goes on.
+
+        Only from the end of a whole run one can go on, so that the moves alone say what comes of them:
+        where a run has not arrived yet, it is itself that moves.
+        """
+        fixed = ("head", "naive", "seed")
+        on = self.start.value == "on" and all(settings[name] == self._asked[name] for name in fixed)
+        before = self._stages if self._arrived else self._stages[:-1]
+        return [*before, settings] if on and len(before) <= MOST_MOVES else [settings]
 
     def interrupt(self):
         """End the run in progress, and begin no other."""
@@ -235,27 +253,28 @@ class Explorer(w.VBox):
             before.join()
         if stop.is_set():
             return
-        settings = self.settings
+        stages = self._stages
+        settings = stages[-1]
         try:
             head, naive = settings["head"], settings["naive"]
             if (head, naive) not in self.trainers:
                 self.drawing.notice("Compiling this form, which takes some seconds the first time …")
-            self._run(self._trainer(head, naive), settings, stop)
+            self._run(self._trainer(head, naive), stages, stop)
         except Exception as error:
             # A thread's exception would reach nobody: show it, and leave the sliders usable.
             self.words = f"{type(error).__name__}: {error}"
             self.drawing.notice(self.words)
 
-    def _run(self, trainer, settings, stop):
+    def _run(self, trainer, stages, stop):
+        settings, on = stages[-1], len(stages) > 1
         asked = {k: v for k, v in settings.items() if k not in ("head", "naive")}
         limits = _limits(settings)
-        facts = {
-            "anneal": trainer.anneal if settings["head"] != "softmax" else None,
-            "steps": trainer.steps,
-        }
+        coming = trainer.iter_frames(**asked, start="on" if on else "anew")
+        anneal = None if on or settings["head"] == "softmax" else trainer.anneal
+        facts = {"anneal": anneal, "steps": trainer.steps_on if on else trainer.steps, "stages": stages}
         self.drawing.begin(trainer, settings | facts, limits)
         frames, start = [], time.perf_counter()
-        for frame in trainer.iter_frames(**asked):
+        for frame in coming:
             if stop.is_set():
                 if hasattr(stop, "interrupted"):
                     self.drawing.notice("Interrupted. Move a slider to train again.")
@@ -270,8 +289,9 @@ class Explorer(w.VBox):
             self.words = result.explain()
             if limits and limits not in self.words:
                 self.words += " " + limits
+            self._arrived = True
             if not settings["naive"]:
-                self.result, self._shown = result, settings
+                self.result, self._shown = result, _course(stages)
         self.drawing.end(self.words)
 
     def _repr_mimebundle_(self, **kwargs):
@@ -301,6 +321,15 @@ class Comparison(w.GridBox):
         pages = "".join(f"<div>{explorer.page()}</div>" for explorer in self.explorers)
         style = f"display: grid; grid-template-columns: {COLUMNS}; gap: 24px"
         return _bundle(super()._repr_mimebundle_(**kwargs), runs, f'<div style="{style}">{pages}</div>')
+
+
+def _course(stages):
+    """Stages as one state: the settings at the start, and what was moved since."""
+    moves = [
+        {k: v for k, v in now.items() if v != before[k]} or {"scale": now["scale"]}
+        for before, now in itertools.pairwise(stages)
+    ]
+    return stages[0] | ({"moves": moves} if moves else {})
 
 
 def _limits(settings):

@@ -15,10 +15,28 @@ from marginlab.explorer.forms import FORMS, WHY
 from marginlab.family import FAMILY
 from marginlab.recipe import RECIPE
 
-__all__ = ["EXPORT", "HERE", "IMPORT", "bundle", "order", "sliders", "source", "standalone"]
+__all__ = [
+    "EXPORT",
+    "HERE",
+    "IMAGES",
+    "IMPORT",
+    "MOST_MOVES",
+    "bundle",
+    "order",
+    "sliders",
+    "source",
+    "standalone",
+]
 
 
 HERE = Path(__file__).parent / "js"
+MOST_MOVES = 20  # that may go on from one start
+# The files of images: how many to train with and to test with, and how often each is seen. The first comes
+# soon and is trained with at once, the other takes over; in both are the test images that the frames show.
+IMAGES = {
+    "first": {"train": 6000, "test": 1000, "epochs": 10},
+    "all": {"train": 60000, "test": 10000, "epochs": RECIPE.epochs},
+}
 IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
 COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*(?:(?!\*/).)*\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))", re.MULTILINE)
@@ -42,6 +60,8 @@ def _tables():
         "FORMS": {name: dataclasses.asdict(form) for name, form in FORMS.items()},
         "WHY": WHY,
         "RECIPE": dataclasses.asdict(RECIPE),
+        "MOST_MOVES": MOST_MOVES,
+        "IMAGES": IMAGES,
     }
     return "\n".join(f"export const {name} = {json.dumps(table)};" for name, table in tables.items())
 

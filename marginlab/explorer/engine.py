@@ -22,9 +22,10 @@ __all__ = ["KEEP", "RUN", "Engine", "Frame", "Run", "fingerprint", "v8"]
 
 KEEP = 5  # every so many of the frames that the page draws go into the page: 20 of 100
 
-# Frames come out as one array of numbers and one JSON of facts.
-RUN = """settings => {
-    const frames = [...$engine.train(data, settings, { kernels: fast })].filter(Boolean);
+# Frames come out as one array of numbers and one JSON of facts: those of the run after the last move.
+RUN = """({ moves = [], ...start }) => {
+    const all = [...$course.follow(data, { ...start, moves }, { kernels: fast })].filter(Boolean);
+    const frames = all.filter(({ stage }) => stage === all.at(-1).stage);
     const numbers = frames.flatMap(f => [...f.embeddings, ...f.directions, ...(f.linear ?? [])]);
     self.numbers = Float32Array.from(numbers).buffer;
     return JSON.stringify(frames.map(({ step, loss, accuracy, died }) =>
@@ -125,7 +126,11 @@ class Engine:
         self._v8.close()
 
     def run(self, settings: dict[str, Any]) -> Run:
-        """The `Run`, with all its frames, of settings {head, naive, seed, margin or m1, m2, m3, scale}."""
+        """The `Run`, with all its frames, of settings {head, naive, seed, margin or m1, m2, m3, scale}.
+
+        moves, [{margin: 0.5}, …], are made one after the other, each from the weights that the one before
+        it has left; the run is then that of the last.
+        """
         facts = json.loads(self._v8.eval(f"({RUN})({json.dumps(settings)})"))
         rows = np.frombuffer(bytes(self._v8.eval("numbers")), "<f4").reshape(len(facts), -1)
         many = 2 * page.SAMPLE

@@ -25,6 +25,7 @@ __all__ = [
     "CELL",
     "CLASS",
     "DATA",
+    "FIRST",
     "HEAVY",
     "LIGHT",
     "SAMPLE",
@@ -39,16 +40,20 @@ __all__ = [
 
 CLASS = "marginlab-explorer"
 SAMPLE = 1000  # of the test images: those that a Trainer's frames show
-HEAVY, LIGHT, SCRIPT = "marginlab-mnist.js", "marginlab-sample.js", "marginlab-explorer.js"
+FIRST, HEAVY = "marginlab-first.js", "marginlab-all.js"
+LIGHT, SCRIPT = "marginlab-sample.js", "marginlab-explorer.js"
 
 
-def html(settings: dict[str, Any], result: Any, group: str | None = None) -> str:
+def html(settings: dict[str, Any], result: Any, group: str | None = None, short: bool = False) -> str:
     """A run as an explorer in a page: a strip of pictures and a table, and behind them the run's frames.
 
     Args:
-        settings: {head, margin or m1, m2, m3, scale, seed, naive}, as the sliders have them.
+        settings: {head, margin or m1, m2, m3, scale, seed, naive}, as the sliders had them at the start;
+            and moves, where the run goes on from another: [{margin: 0.5}, …].
         result: the `Result` of such a run by a `Trainer`, or its `engine.Run`; frames show 1,000 test images.
         group: explorers of one page with the same group keep the same time.
+        short: whether it comes as the plane, one slider and four buttons, with the rest behind "more",
+            and plays its run on arrival. For ArcFace.
 
     Returns:
         HTML of some 200 kB.
@@ -60,14 +65,16 @@ def html(settings: dict[str, Any], result: Any, group: str | None = None) -> str
     if len(frames[0].labels) != SAMPLE:
         raise ValueError(f"result must have frames of {SAMPLE} test images, got {len(frames[0].labels)}")
     words = result.explain()
-    keep = ("head", "margin", "m1", "m2", "m3", "scale", "seed", "naive")
+    keep = ("head", "margin", "m1", "m2", "m3", "scale", "seed", "naive", "moves")
     run = {
         "settings": {name: settings[name] for name in keep if name in settings},
         "words": words,
         "group": group,
+        "short": short,
         "frames": [_packed(frame) for frame in frames],
     }
-    title = ", ".join(f"{k} {v:g}" for k, v in run["settings"].items() if k not in ("head", "naive"))
+    now = functools.reduce(dict.__or__, settings.get("moves", []), run["settings"])
+    title = ", ".join(f"{k} {v:g}" for k, v in now.items() if k not in ("head", "naive", "moves"))
     name = run["settings"]["head"]
     picks = frames[0], frames[-1]
     alt = (
@@ -98,7 +105,7 @@ def rerun(cells: str, run: Callable) -> str:
     def again(cell):
         found: Any = DATA.search(cell[0])
         data = json.loads(found[1])
-        return html(data["settings"], run(data["settings"]), data["group"])
+        return html(data["settings"], run(data["settings"]), data["group"], data["short"])
 
     return CELL.sub(again, cells)
 
@@ -141,8 +148,8 @@ def _table(frames):
 
 
 def files() -> dict[str, str]:
-    """The scripts of a page with an explorer, by name: its code, its 1,000 images, and all of MNIST."""
-    return {SCRIPT: _script(), LIGHT: _sample(), HEAVY: _mnist()}
+    """The scripts of a page with an explorer, by name: its code, the images shown, 6,000 more, and all."""
+    return {SCRIPT: _script(), LIGHT: _sample(), FIRST: _packed_images("first"), HEAVY: _packed_images("all")}
 
 
 def _script():
@@ -174,13 +181,22 @@ def _sample():
 
 
 @functools.cache
-def images() -> bytes:
-    """All of MNIST in bytes, as worker.js reads it: images two pixels a byte, labels, and which are shown."""
+def images(which: str = "all") -> bytes:
+    """The "first" images or "all" of MNIST in bytes, as worker.js reads them.
+
+    Two pixels a byte, then labels, then which test images are shown.
+    """
     (x, y), (x_test, y_test) = load_mnist()
-    shown = shown_images(SAMPLE).astype("<u2")
-    return b"".join([_pairs(x), _pairs(x_test), y.tobytes(), y_test.tobytes(), shown.tobytes()])
+    shown = shown_images(SAMPLE)
+    if which == "first":
+        many = bundle.IMAGES[which]["train"]
+        x, y, x_test, y_test = x[:many], y[:many], x_test[shown], y_test[shown]
+        shown = np.arange(SAMPLE)
+    parts = [_pairs(x), _pairs(x_test), y.tobytes(), y_test.tobytes(), shown.astype("<u2").tobytes()]
+    return b"".join(parts)
 
 
 @functools.cache
-def _mnist():
-    return f'self.marginlabImages = "{_base64(gzip.compress(images(), 6, mtime=0))}";\n'
+def _packed_images(which):
+    data = _base64(gzip.compress(images(which), 6, mtime=0))
+    return f'(self.marginlabImages ??= {{}}).{which} = "{data}";\n'

@@ -1,17 +1,25 @@
 """How fast both explorers answer a hand on a slider, and how well they learn.
 
-    python tests/benchmarks/explorer.py [moves]       # 50 by default; writes book/results/explorer.json
+    python tests/benchmarks/explorer.py [moves]     # 50 by default; writes book/results/explorer.json
+    python tests/benchmarks/explorer.py arriving    # only that, and writes nothing
 
 Each move is made while a run trains. stop: from the move to the end of that run. first: to the first
 frame of a run that is newer. complete: to that one's end.
 The page is opened from files, with no network, in the browser that the tests use.
+
+arriving: whoever comes to a page and moves a slider at once. From the navigation to the first frame of a run
+of their own, to the first one of a run with all images, and to that one's end; from a file, and from a server
+at 10 Mbit/s with a processor four times slower (the browser slows the page so, and not its worker).
 """
 
+import functools
+import http.server
 import itertools
 import json
 import re
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -67,6 +75,65 @@ def summary(seconds):
     return {"median": float(np.median(seconds)), "worst": float(np.max(seconds)), "of": len(seconds)}
 
 
+# When the first frame of each run came, and the end of the last.
+ARRIVE = """
+self.came = {};
+const NativeWorker = Worker;
+self.Worker = class extends NativeWorker {
+    constructor(...args) {
+        super(...args);
+        this.addEventListener("message", ({data}) => {
+            const what = data.frame ? `run ${data.run}` : data.done ? `end ${data.run}` : null;
+            if (what) came[what] ??= performance.now() / 1000;
+        });
+    }
+};
+"""
+
+
+def arriving(folder, times=5):
+    """Seconds from the navigation: {from a file, from a server: {first, whole, end: median and worst}}."""
+    handler = functools.partial(_Quiet, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    places = {
+        "from a file": ((folder / "page.html").as_uri(), None),
+        "10 Mbit/s, 4 times slower": (f"http://127.0.0.1:{server.server_port}/page.html", 10e6 / 8),
+    }
+    rows = {}
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browsers.find(), args=["--no-sandbox"])
+        for place, (address, rate) in places.items():
+            came = [_arrive(chromium, address, rate) for _ in range(times)]
+            named = {"first": "run 1", "whole": "run 2", "end": "end 2"}
+            rows[place] = {name: summary([each[what] for each in came]) for name, what in named.items()}
+        chromium.close()
+    server.shutdown()
+    return rows
+
+
+def _arrive(chromium, address, rate):
+    page = chromium.new_page(viewport={"width": 1280, "height": 800})
+    page.add_init_script(ARRIVE)
+    if rate:
+        slow = page.context.new_cdp_session(page)
+        slow.send("Network.enable")
+        network = {"offline": False, "latency": 40, "downloadThroughput": rate, "uploadThroughput": rate}
+        slow.send("Network.emulateNetworkConditions", network)
+        slow.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+    page.goto(address)
+    page.evaluate(MOVE, ["margin", 0.4, False])
+    page.wait_for_selector("#explorer[data-state=done]", timeout=120_000)
+    came = page.evaluate("came")
+    page.close()
+    return came
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
 def latencies(log):
     """Of events (second, what, run, bytes): how soon after each "move" what was asked for came.
 
@@ -85,8 +152,8 @@ def latencies(log):
     }
 
 
-def in_the_page(moves, folder):
-    """Latencies, accuracies, weights and smoothness of the page's own engine."""
+def write_page(folder):
+    """A page with an explorer, and its files. Returns the explorer's HTML."""
     result = Trainer("arcface", frames=20).retrain()
     settings = {"head": "arcface", "naive": None, "seed": 0, "margin": 0.3, "scale": 30.0}
     for name, text in built.files().items():
@@ -96,6 +163,12 @@ def in_the_page(moves, folder):
     (folder / "page.html").write_text(
         f'<!doctype html><meta charset="utf-8">{cell}{scripts}', encoding="utf-8"
     )
+    return cell
+
+
+def in_the_page(moves, folder):
+    """Latencies, accuracies, weights and smoothness of the page's own engine."""
+    cell = write_page(folder)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browsers.find(), args=["--no-sandbox"])
         page = chromium.new_page(viewport={"width": 1280, "height": 1000})
@@ -196,10 +269,24 @@ def show(name, row):
     sys.stdout.flush()
 
 
-def main(moves=50):
+def show_arriving(rows):
+    for place, row in rows.items():
+        print(place)
+        for what, of in row.items():
+            print("  {0:9} median {median:.1f} s, worst {worst:.1f} s of {of}".format(what, **of))
+    sys.stdout.flush()
+
+
+def main(moves="50"):
     rows = {}
     with tempfile.TemporaryDirectory() as folder:
+        if moves == "arriving":
+            write_page(Path(folder))
+            return show_arriving(arriving(Path(folder)))
+        moves = int(moves)
         rows["page"] = in_the_page(moves, Path(folder))
+        rows["arriving"] = arriving(Path(folder))
+    show_arriving(rows["arriving"])
     show("In the page", rows["page"])
     rows["kernel"] = in_the_kernel(moves)
     show("In the kernel", rows["kernel"])
@@ -207,4 +294,4 @@ def main(moves=50):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*sys.argv[1:])

@@ -1,30 +1,43 @@
 // The sliders of a page: of a head its own, the seed, and the ways to break it.
 
-import { SEED, slidersOf } from "./link.js";
+import { slidersOf } from "./settings.js";
 import { FAMILY, FORMS } from "./tables.js";
 
 export const STYLE = `
 .marginlab-explorer { container-type: inline-size; }
-.mlp { display: grid; gap: 4px 16px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 290px), 1fr));
-  max-width: 1050px; min-width: 0; border: 0; margin: 0 0 7px;
-  padding: 5px; /* for the rings of what has the focus: a cell cuts off what is outside */
+.mlp { display: grid; min-width: 0; border: 0; margin: 0; padding: 0;
   font: 14px/1.4 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-.mlp label { display: grid; grid-template-columns: 5.4em minmax(0, 1fr); gap: 0 10px; align-items: center;
-  min-height: 44px; }
-.mlp .mlp-name { font-weight: 650; }
+/* One line each: name, slider, value; and of all of them in line. */
+.mlp label { display: grid; grid-template-columns: 4.6em minmax(0, 1fr) 9.2em; gap: 0 8px; align-items: center;
+  min-height: 33px; margin: 0; }
+.mlp .mlp-name { font-weight: 650; white-space: nowrap; }
 .mlp input, .mlp select { width: 100%; min-width: 0; margin: 0; font: inherit; }
-.mlp input { accent-color: #1a74cf; height: 20px; margin: 4px 0; }
-.mlp select { height: 34px; color: inherit; background: transparent; padding: 0 6px;
+.mlp input { accent-color: #1a74cf; height: 20px; }
+.mlp select { grid-column: 2 / 4; height: 28px; color: inherit; background: transparent; padding: 0 6px;
   border: 1px solid #8b909a; border-radius: 6px; }
 .mlp select option { color: #2b2d33; background: #ffffff; }
-.mlp output { grid-column: 2; font-size: 13px; opacity: 0.85; font-variant-numeric: tabular-nums; }
+.mlp output { font-size: 13px; white-space: nowrap; opacity: 0.85; font-variant-numeric: tabular-nums; }
 .mlp :is(input, select):focus-visible { outline: 2px solid #1a74cf; outline-offset: 2px; }
 html[data-theme="dark"] .mlp input { accent-color: #6db5ff; }
 html[data-theme="dark"] .mlp :is(input, select):focus-visible { outline-color: #6db5ff; }
-.mlp-status { margin: 0; padding: 0 5px; max-width: 1050px; font-size: 14px; line-height: 20px; min-height: 20px; }
-.marginlab-numbers { margin-top: 10px; }
+.mlp-status { margin: 0 !important; font-size: 14px; line-height: 20px; min-height: 20px; }
+.marginlab-numbers { margin-top: 4px; }
+@media (pointer: coarse) { .mlp label { min-height: 44px; } .mlp select { height: 38px; } }
 @media print { .mlp { display: none; } }
 `;
+
+const STARTS = [
+  ["anew", "starts anew"],
+  ["on", "goes on from here"],
+];
+
+/** What an explorer in short form is asked by its buttons, as links ask. */
+export const PRESETS = [
+  ["none", "head=arcface&margin=0"],
+  ["0.3", "head=arcface&margin=0.3"],
+  ["too much", "head=arcface&margin=0.8"],
+  ["break it", "head=arcface&margin=0.3&naive=acos"],
+];
 
 const option = ([value, text]) => `<option value="${value}">${text}</option>`;
 const row = (text, inner) => `<label><span class="mlp-name">${text}</span>${inner}</label>`;
@@ -32,22 +45,49 @@ const choice = (name, label, texts) => row(label, `<select name="${name}">${text
 const slider = ({ name, min, max, step }) =>
   row(name, `<input type="range" name="${name}" min="${min}" max="${max}" step="${step}"><output></output>`);
 
-/** Puts the controls of these settings into a fieldset, with their values; what has the focus keeps it. */
-export function showControls(fieldset, settings) {
+/** The sliders that stand right under the plane: of the head's margins; where it has none, the first that it has. */
+export function nearOf(head) {
+  const sliders = slidersOf(head);
+  const margins = sliders.filter(({ place }) => place != null);
+  return margins.length ? margins : sliders.slice(0, 1);
+}
+
+/**
+ * Puts the controls of these settings into two fieldsets, with their values: what is moved most into the one that is near
+ * the plane. What has the focus keeps it. on: as in page.js.
+ */
+export function showControls({ near, far }, settings, on) {
   const held = document.activeElement?.getAttribute("name");
   const titles = (table) => Object.entries(table).map(([name, { title }]) => [name, title]);
-  fieldset.innerHTML = [
+  const close = nearOf(settings.head);
+  near.innerHTML = close.map(slider).join("");
+  far.innerHTML = [
     choice("head", "head", titles(FAMILY)),
-    ...FAMILY[settings.head].sliders.map(slider),
-    slider(SEED),
+    ...slidersOf(settings.head)
+      .filter((it) => !close.includes(it))
+      .map(slider),
     choice("naive", "break it", [["", "no"], ...titles(FORMS)]),
+    choice("start", "a move", STARTS),
   ].join("");
-  for (const control of fieldset.querySelectorAll("input, select")) {
-    control.value = settings[control.name] ?? "";
+  for (const control of [near, far].flatMap((it) => [...it.querySelectorAll("input, select")])) {
+    control.value = control.name === "start" ? (on ? "on" : "anew") : (settings[control.name] ?? "");
+    if (control.name === "naive") control.disabled = settings.head === "softmax"; // it has no angle to break
+    if (control.name === held) control.focus();
     readOut(control, settings.head);
   }
-  fieldset.elements.naive.disabled = settings.head === "softmax"; // it has no angle to break
-  fieldset.elements[held]?.focus();
+}
+
+/** The buttons of an explorer in short form; pressed(query) hears of them. */
+export function makePresets(pressed) {
+  const row = Object.assign(document.createElement("div"), { className: "mlp-presets mlx-bar" });
+  row.setAttribute("role", "group");
+  row.setAttribute("aria-label", "margin");
+  for (const [name, query] of PRESETS) {
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: name });
+    button.addEventListener("click", () => pressed(query));
+    row.append(button);
+  }
+  return row;
 }
 
 /** Writes a slider's value beside it, with its unit. */

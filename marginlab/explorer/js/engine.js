@@ -35,10 +35,12 @@ function adam({ all, g, m, v }, t, rate, beta2) {
 // ---- The loop ----
 
 /**
- * Trains, and yields a Frame every so many steps; in between it yields null, so that a caller can look up.
+ * Trains, and yields a Frame every so many steps; in between it yields null, so that a caller can look up. Returns the
+ * weights at the end, flat; of a run that died none.
  * data: {train, test, sample}: two `unpack`ed sets, and which test images the frames show.
- * options: of the recipe, {steps, frames, kernels}, and to retrace another's run its weights (flat) and order (of the
- * images). onReader is given a function that embeds one packed image by the weights as they then are, also after the end.
+ * options: of the recipe, {steps, frames, kernels}; weights to begin with, and from which share of the whole run;
+ * and to retrace another's run the order (of the images). onReader is given a function that embeds one packed image by
+ * the weights as they then are, also after the end.
  *
  * @param {any} data
  * @param {any} settings
@@ -50,6 +52,7 @@ export function* train(data, settings, options = {}) {
   const steps = options.steps ?? Math.ceil((epochs * images.n) / batch);
   // The unguarded acos dies within tens of steps: look at it more often.
   const every = settings.naive === "acos" ? 5 : Math.max(1, Math.ceil(steps / frames));
+  const first = Math.ceil((options.from ?? 0) * steps);
   const model = beginRun(data, settings, { ...RECIPE, ...options });
   const { k, slopes, next } = model;
   const order = options.order ?? Uint32Array.from({ length: images.n }, (_, i) => i);
@@ -58,9 +61,9 @@ export function* train(data, settings, options = {}) {
   const labels = new Uint8Array(batch);
   const losses = [];
   const look = (step, died = null) =>
-    lookAt(model, data, settings, { step, whole: step === steps && !died, died, losses });
+    lookAt(model, data, settings, { step, whole: step === steps - first && !died, died, losses });
 
-  for (let t = 0; t < steps; t++) {
+  for (let t = first; t < steps; t++) {
     if (place + batch > order.length) {
       if (!options.order) shuffle(order, next);
       place = 0;
@@ -71,7 +74,8 @@ export function* train(data, settings, options = {}) {
     const bad = firstBad(hit);
     if (bad >= 0) {
       const at = [x[2 * bad], x[2 * bad + 1]];
-      yield look(t + 1, { step: t + 1, example: order[place + bad], ...death(at, k.w, labels[bad], settings) });
+      const step = t + 1 - first;
+      yield look(step, { step, example: order[place + bad], ...death(at, k.w, labels[bad], settings) });
       return;
     }
     for (const array of [hit.gx, hit.gw, hit.gb]) for (let i = 0; i < array.length; i++) array[i] /= batch;
@@ -82,9 +86,10 @@ export function* train(data, settings, options = {}) {
     adam(model, t, rateAt(t, steps, rate), beta2);
     place += batch;
     losses.push(hit.losses.reduce((sum, loss) => sum + loss, 0) / batch);
-    if ((t + 1) % every === 0 || t + 1 === steps) yield look(t + 1);
+    if ((t + 1) % every === 0 || t + 1 === steps) yield look(t + 1 - first);
     else if (t % 4 === 0) yield null;
   }
+  return model.all.slice();
 }
 
 /** Weights, the optimiser's memory, and the ways through the network, as a run begins with them. */

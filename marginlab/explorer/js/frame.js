@@ -1,6 +1,7 @@
 // What a frame says: angles, answers, regions, and where a naive form does harm. No canvas here.
 //
-// settings: {head, margin | m1, m2, m3, scale, seed, naive, steps?: of a whole run, anneal?: [from, to], in shares of it}
+// settings: {head, margin | m1, m2, m3, scale, seed, naive, steps?: of a whole run, anneal?: [from, to], in shares of it,
+//            stages?: the settings of the runs from the start to this one, where it goes on from another}
 // frame:    {step, loss, accuracy, embeddings: Float32Array(2n), directions: Float32Array(2C), died,
 //            linear?: Float32Array(3C)}   rows (w_x, w_y, b) of plain softmax, whose regions are no sectors
 // died:     null | {step, example, label, at: [x, y], theta, why}: the training image that ended the run

@@ -1,66 +1,92 @@
-// The state in the address, so that a link shows this very run: #explorer?head=arcface&margin=0.5&scale=30&seed=0
+// The state in the address, so that a link shows this very run: #explorer?head=arcface&margin=0.5&scale=30&seed=0, and
+// where one went on from there &moves=margin:0.6;margin:0.7,scale:20. A link in the text may say less, and what to look
+// at: #explorer?head=arcface&margin=0.8&look=loss. With start=on it is a move that goes on from what is there.
 //
 // Anybody may write a link. Of what it says only what the sliders could say too is taken, by own properties alone (an
 // object has "constructor" as well); for the rest there is a sentence.
 
-import { FAMILY, FORMS } from "./tables.js";
+import { HINTS } from "./hints.js";
+import { readMoves, writeMoves } from "./moves.js";
+import { complete, slidersOf } from "./settings.js";
+import { FAMILY } from "./tables.js";
 
-export const SEED = { name: "seed", min: 0, max: 9, step: 1, unit: "(where it starts)", default: 0 };
 const LINK = /^(explorer(?:-\d+)?)\?(.*)$/s;
 const quoted = (text) => `“${text.length > 30 ? `${text.slice(0, 30)}…` : text}”`;
 
-/** The sliders of a head. */
-export const slidersOf = (head) => [...FAMILY[head].sliders, SEED];
-
-/** null where the address says nothing to this explorer; else {settings, or null for none, and words on what is wrong}. */
+/** null where the address says nothing to this explorer; else what `read` gives, without settings where there are none. */
 export function fromAddress(name, alone) {
   const [, where, query] = LINK.exec(location.hash.slice(1)) ?? [];
   if (where === undefined) return null;
   // An explorer that this page does not have is answered for by its first.
   if (where !== name) return alone(where) ? { settings: null, words: `This page has no ${quoted(where)}.` } : null;
-  return read(new URLSearchParams(query));
+  return read(query);
 }
 
-/** What a link asks for, as settings that the sliders can have, and in words what of it there is not. */
-export function read(asked) {
+/** Of a query each name's values, in their order; what is no escape stays as it is. */
+function pairsOf(query) {
+  const plain = (text) => {
+    try {
+      return decodeURIComponent(text.replaceAll("+", " "));
+    } catch {
+      return text;
+    }
+  };
+  const pairs = new Map();
+  for (const part of query.split("&").filter(Boolean)) {
+    const [name, ...rest] = part.split("=");
+    const values = pairs.get(plain(name)) ?? [];
+    pairs.set(plain(name), [...values, plain(rest.join("="))]);
+  }
+  return pairs;
+}
+
+/**
+ * What a link asks for: {settings, values: those of the sliders that it names, on: whether to go on with them from the
+ * present weights, look: what it says to look at, as in hints.js, words: what of it there is not}.
+ */
+export function read(query) {
   const words = [];
-  const head = asked.get("head");
-  if (head === null || !Object.hasOwn(FAMILY, head)) {
-    const wrong = head === null ? "names no head" : `names a head that there is not, ${quoted(head)}`;
+  const pairs = pairsOf(query);
+  const asked = (name) => pairs.get(name)?.[0];
+  const head = asked("head");
+  if (head === undefined || !Object.hasOwn(FAMILY, head)) {
+    const wrong = head === undefined ? "names no head" : `names a head that there is not, ${quoted(head)}`;
     return { settings: null, words: `The link ${wrong}. So this is the explorer as it was.` };
   }
-  /** @type {any} */
-  const given = {};
-  const known = ["head", "naive", ...slidersOf(head).map(({ name }) => name)];
-  for (const name of new Set(asked.keys())) {
-    const [value, ...more] = asked.getAll(name);
-    if (!known.includes(name)) words.push(`${quoted(name)} is no setting of ${FAMILY[head].title}`);
-    else given[name] = value;
-    if (more.length) words.push(`${quoted(name)} is said more than once, and the first counts`);
+  const { title } = FAMILY[head];
+  const sliders = slidersOf(head);
+  const known = ["head", "naive", "moves", "start", "look", ...sliders.map(({ name }) => name)];
+  for (const [name, values] of pairs) {
+    if (!known.includes(name)) words.push(`${quoted(name)} is no setting of ${title}`);
+    if (values.length > 1) words.push(`${quoted(name)} is said more than once, and the first counts`);
   }
-  const settings = complete(given);
-  if (given.naive && settings.naive === null)
-    words.push(`there is no way to break ${FAMILY[head].title} called ${quoted(given.naive)}`);
-  for (const { name } of slidersOf(head)) {
-    if (given[name] === undefined || (given[name].trim() !== "" && Number(given[name]) === settings[name])) continue;
-    words.push(`${name} cannot be ${quoted(given[name])}, and is ${settings[name]}`);
+  const { moves, words: wrong } = asked("moves") ? readMoves(asked("moves"), head) : { moves: [], words: [] };
+  const own = Object.fromEntries(sliders.map(({ name }) => [name, asked(name)]));
+  const settings = complete({ head, naive: asked("naive"), moves, ...own });
+  if (asked("naive") && settings.naive === null)
+    words.push(`there is no way to break ${title} called ${quoted(asked("naive"))}`);
+  const named = sliders.filter(({ name }) => pairs.has(name)).map(({ name }) => name);
+  for (const name of named) {
+    if (asked(name).trim() !== "" && Number(asked(name)) === settings[name]) continue;
+    words.push(`${name} cannot be ${quoted(asked(name))}, and is ${settings[name]}`);
   }
-  return { settings, words: words.length ? `Not all of the link could be followed: ${words.join("; ")}.` : "" };
+  if (pairs.has("start") && !["anew", "on"].includes(asked("start")))
+    words.push(`start cannot be ${quoted(asked("start"))}: it is anew or on`);
+  if (pairs.has("look") && !Object.hasOwn(HINTS, asked("look")))
+    words.push(`there is nothing to look at called ${quoted(asked("look"))}`);
+  words.push(...wrong);
+  return {
+    settings,
+    values: Object.fromEntries(named.map((name) => [name, settings[name]])),
+    on: asked("start") === "on",
+    look: Object.hasOwn(HINTS, asked("look") ?? "") ? asked("look") : null,
+    words: words.length ? `Not all of the link could be followed: ${words.join("; ")}.` : "",
+  };
 }
 
-/** Settings that the sliders can have: of a head's own, each on a step in its range, and its default where none is given. */
-export function complete({ head, naive, ...given }) {
-  const settings = { head, naive: head !== "softmax" && Object.hasOwn(FORMS, naive ?? "") ? naive : null };
-  for (const { name, min, max, step, default: usual } of slidersOf(head)) {
-    const value = given[name] === undefined || String(given[name]).trim() === "" ? NaN : Number(given[name]);
-    const steps = Math.round((Math.min(Math.max(value, min), max) - min) / step);
-    // 0.1 + 2 · 0.1 is no 0.3 for a computer: twelve digits are.
-    settings[name] = Number.isFinite(value) ? Number((min + steps * step).toPrecision(12)) : usual;
-  }
-  return settings;
-}
-
-export function toAddress(name, settings) {
-  const entries = Object.entries(settings).filter(([, value]) => value !== null);
-  history.replaceState(history.state, "", `#${name}?${new URLSearchParams(entries)}`);
+/** Puts an explorer's settings into the address, without a step in the history. Names and numbers need no escape. */
+export function toAddress(name, { moves, ...start }) {
+  const entries = Object.entries(start).filter(([, value]) => value !== null);
+  if (moves.length) entries.push(["moves", writeMoves(moves)]);
+  history.replaceState(history.state, "", `#${name}?${entries.map((entry) => entry.join("=")).join("&")}`);
 }

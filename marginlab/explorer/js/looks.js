@@ -56,16 +56,23 @@ const variables = ({ ink, soft, faint, lift, lines: [blue, red] }) =>
 export const CSS = `
 .mlx { ${variables(LIGHT)}
   container-type: inline-size; color: var(--ink); font: 14px/1.4 ${FONT}; max-width: 1050px; position: relative;
-  padding: 5px; /* for the rings of what has the focus: a cell cuts off what is outside */ }
+  padding: 2px 5px; /* for the rings of what has the focus: a cell cuts off what is outside */ }
 .mlx.mlx-dark { ${variables(DARK)} }
 .mlx * { box-sizing: border-box; }
 .mlx p, .mlx h4, .mlx figure { margin: 0; padding: 0; }
-.mlx-grid { display: grid; grid-template-columns: minmax(0, 1.08fr) minmax(0, 1fr); gap: 6px 24px; align-items: start; }
-.mlx-side { display: grid; gap: 8px; }
+/* All of it is to be on a screen at once. */
+.mlx-grid { display: grid; grid-template: "main told" auto "main side" 1fr / minmax(0, 340fr) minmax(0, 324fr);
+  gap: 4px 24px; align-items: start; }
+.mlx-main { grid-area: main; }
+.mlx-told { grid-area: told; }
+.mlx-side { grid-area: side; }
+.mlx-side figure:not(.mlx-on) { display: none; }
+.mlx-all figure { display: block !important; }
+.mlx-side { display: grid; gap: 6px; }
 .mlx-now { font-size: 15px; line-height: 28px; height: 28px; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .mlx-now b { font-size: 24px; color: var(--blue); margin-right: 2px; }
 .mlx .mlx-red, .mlx-now b.mlx-red, .mlx-died b { color: var(--red); }
-.mlx-told { min-height: 76px; line-height: 19px; margin-bottom: 4px; }
+.mlx-told { min-height: 76px; line-height: 19px; }
 .mlx h4 { font-size: 14px; font-weight: 650; line-height: 1.3; color: var(--ink); }
 .mlx-key { color: var(--soft); font-size: 12.5px; line-height: 17.5px; min-height: 35px; }
 .mlx-key.mlx-what { min-height: 52.5px; }
@@ -79,14 +86,16 @@ export const CSS = `
 .mlx-chart { height: 176px; }
 .mlx canvas:focus-visible, .mlx button:focus-visible, .mlx input:focus-visible {
   outline: 2px solid var(--blue); outline-offset: 2px; }
-.mlx-bar { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; margin: 6px 0 !important; }
+.mlx-bar { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; margin: 4px 0 !important; }
 .mlx button { font: inherit; font-size: 13px; color: var(--ink); background: var(--lift); cursor: pointer;
-  border: 1px solid var(--faint); border-radius: 6px; min-width: 34px; min-height: 32px; padding: 2px 9px; }
+  border: 1px solid var(--faint); border-radius: 6px; min-width: 34px; min-height: 32px; padding: 2px 9px;
+  white-space: nowrap; }
 .mlx button:hover { border-color: var(--soft); }
 .mlx button[aria-pressed=true] { background: var(--blue); border-color: var(--blue); color: #fff; }
 .mlx.mlx-dark button[aria-pressed=true] { color: #15171b; }
-.mlx input[type=range] { flex: 1; min-width: 90px; accent-color: var(--blue); margin: 0; height: 24px; }
-.mlx-point { display: flex; gap: 10px; min-height: 56px; align-items: center; font-size: 13px; }
+.mlx-time input[type=range] { flex: 1 1 60px; min-width: 60px; accent-color: var(--blue); margin: 0; height: 24px; }
+.mlx:not(.mlx-fold) [data-do=more] { display: none; }
+.mlx-point { display: flex; gap: 10px; min-height: 56px; align-items: center; font-size: 13px; line-height: 17.5px; }
 .mlx-point > div { flex: 1; min-width: 0; }
 .mlx-point canvas { flex: none; width: 56px; height: 56px; border-radius: 4px; image-rendering: pixelated; background: var(--lift); }
 .mlx-logits { display: flex; align-items: flex-end; height: 36px; gap: 2px; font-size: 10px; color: var(--soft);
@@ -99,23 +108,21 @@ export const CSS = `
 .mlx-pad > div { flex: 1; }
 .mlx-pad canvas { flex: none; width: min(196px, 55cqw); aspect-ratio: 1; touch-action: none; cursor: crosshair;
   background: #f4f5f7; border: 1px solid var(--faint); border-radius: 8px; }
-.mlx-say { min-height: 1.4em; margin-top: 8px !important; }
+.mlx-say { min-height: 1.4em; margin-top: 4px !important; }
 .mlx .mlx-notice { position: absolute; left: 4%; right: 4%; bottom: 4px; z-index: 1; box-shadow: 0 2px 14px #0004;
   border-left: 4px solid var(--red); background: var(--lift); padding: 8px 12px; border-radius: 4px; }
 .mlx-stage { position: relative; }
+.mlx-looked { outline: 2px dashed var(--blue); outline-offset: 1px; border-radius: 8px; }
 .mlx [hidden] { display: none !important; }
-/* Beside the charts the headline has half the width, below them all of it: short where it would run into them. */
-@container (max-width: 460px) or ((min-width: 641px) and (max-width: 940px)) { .mlx-wide { display: none; } }
+@container (min-width: 881px) { .mlx-grid { grid-template-columns: minmax(0, 440px) minmax(0, 1fr); } }
 @container (max-width: 880px) {
   .mlx-told { min-height: 114px; }
-  .mlx-key { min-height: 52.5px; }
-  .mlx-key.mlx-what { min-height: 70px; }
+  .mlx-key, .mlx-key.mlx-what { min-height: 52.5px; }
 }
 @container (max-width: 640px) {
+  .mlx-grid { grid-template: "main" "told" "side" / minmax(0, 1fr); }
   .mlx-told { min-height: 76px; }
   .mlx-key { min-height: 35px; }
-  .mlx-key.mlx-what { min-height: 52.5px; }
-  .mlx-grid { grid-template-columns: minmax(0, 1fr); }
   .mlx-chart { height: 164px; }
 }
 @container (max-width: 460px) {
@@ -125,7 +132,22 @@ export const CSS = `
   .mlx-key { min-height: 52.5px; }
   .mlx-key.mlx-what { min-height: 87.5px; }
 }
-@media (pointer: coarse) { .mlx button { min-height: 42px; min-width: 42px; } .mlx input[type=range] { height: 36px; } }
+.mlx-fold:not(.mlx-open, .mlx-all) .mlx-rest { display: none; }
+/* In short form and folded, where there is room: the plane, and beside it all that may be done. */
+@container (min-width: 561px) {
+  .mlx-short.mlx-fold:not(.mlx-open, .mlx-all) .mlx-grid {
+    grid-template: "now now" auto "stage told" auto "stage near" auto "stage time" 1fr / minmax(0, 340px) minmax(0, 1fr); }
+  .mlx-short.mlx-fold:not(.mlx-open, .mlx-all) .mlx-main { display: contents; }
+  .mlx-short .mlx-now { grid-area: now; }
+  .mlx-short .mlx-stage { grid-area: stage; }
+  .mlx-short .mlx-near { grid-area: near; }
+  .mlx-short .mlx-time { grid-area: time; }
+}
+@media print { .mlx-looked { outline: none; } .mlx [data-do] { display: none; } }
+@media (pointer: coarse) {
+  .mlx button { min-height: 42px; min-width: 42px; }
+  .mlx-time input[type=range] { height: 36px; }
+}
 `;
 
 /** Whether the page is dark: by the book's switch, by JupyterLab's theme, else by the system's wish. */
@@ -147,5 +169,16 @@ export function watchLooks(changed) {
   return () => {
     dressed.disconnect();
     wished.removeEventListener("change", changed);
+  };
+}
+
+/** Calls changed(true) before the page is printed, and changed(false) after. Returns how to end it. */
+export function whenPrinted(changed) {
+  const [before, after] = [() => changed(true), () => changed(false)];
+  addEventListener("beforeprint", before);
+  addEventListener("afterprint", after);
+  return () => {
+    removeEventListener("beforeprint", before);
+    removeEventListener("afterprint", after);
   };
 }

@@ -76,13 +76,19 @@ export class Painter {
     const next = () => {
       this.#turn = (this.#turn + 1) % CHARTS.length;
       const [draw, key] = CHARTS[this.#turn];
-      draw(...fitted(this.parts.charts[this.#turn]), scene);
+      const chart = this.parts.charts[this.#turn];
+      if (chart.clientWidth) draw(...fitted(chart), scene); // what is folded away has no size
       write(this.parts.keys[this.#turn], key(scene));
       due -= 1;
       if (due) this.#rest = requestAnimationFrame(next);
     };
     cancelAnimationFrame(this.#rest);
     next();
+  }
+
+  /** Paints every chart at once: for paper. */
+  whole(scene) {
+    CHARTS.forEach(([draw], k) => draw(...fitted(this.parts.charts[k]), scene));
   }
 
   #write(scene, { last, now, position }) {

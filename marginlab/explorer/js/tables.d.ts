@@ -20,3 +20,5 @@ export const RECIPE: {
   anneal: [number, number];
   hidden: [number, number];
 };
+export const MOST_MOVES: number;
+export const IMAGES: Record<string, { train: number; test: number; epochs: number }>;

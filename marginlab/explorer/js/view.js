@@ -7,43 +7,50 @@
 
 import { code } from "./code.js";
 import { angles, between, blend, fates, finite } from "./frame.js";
-import { CSS, DARK, isDark, LIGHT, watchLooks } from "./looks.js";
+import { CSS, DARK, isDark, LIGHT, watchLooks, whenPrinted } from "./looks.js";
 import { OwnDigit } from "./own.js";
 import { Painter } from "./painter.js";
 import { pointAt } from "./pointer.js";
 import { asPng, asSvg, save } from "./poster.js";
 import { Timeline } from "./timeline.js";
-import { TITLES } from "./words.js";
+import { TABS, TITLES } from "./words.js";
 
+const NARROW = 640; // px: there the rest is folded away
+
+// What has the class mlx-rest is folded away, behind "more", where there is little room.
 const HTML = `
 <div class="mlx-grid">
-  <div>
+  <div class="mlx-main">
     <p class="mlx-now"></p>
-    <div class="mlx-told"><p class="mlx-lesson"></p><div class="mlx-died" role="alert" hidden></div></div>
     <div class="mlx-stage">
       <canvas class="mlx-plane" tabindex="0"></canvas>
       <p class="mlx-notice" role="status" hidden></p>
     </div>
-    <div class="mlx-bar">
+    <div class="mlx-near"></div>
+    <div class="mlx-bar mlx-time">
       <button data-do="play" aria-label="play">▶</button>
       <button data-do="back" aria-label="one frame back">‹</button>
       <button data-do="on" aria-label="one frame on">›</button>
       <input type="range" min="0" max="0" step="any" value="0" aria-label="moment of the training">
-      <button data-do="draw">draw a digit</button>
-    </div>
-    <p class="mlx-key mlx-what"></p>
-    <div class="mlx-point">
-      <canvas width="14" height="14" aria-hidden="true"></canvas>
-      <div><p class="mlx-which" aria-live="polite"></p><div class="mlx-logits" aria-hidden="true"></div></div>
+      <button data-do="more" aria-expanded="false">more</button>
+      <button data-do="draw" class="mlx-rest">draw a digit</button>
     </div>
     <div class="mlx-pad" hidden>
       <canvas role="img" aria-label="Pad: draw a digit here, with mouse or finger"></canvas>
       <div><p class="mlx-own" aria-live="polite"></p>
         <div class="mlx-bar"><button data-do="clear">clear</button><button data-do="draw">close</button></div></div>
     </div>
+    <p class="mlx-key mlx-what mlx-rest"></p>
+    <div class="mlx-point mlx-rest">
+      <canvas width="14" height="14" aria-hidden="true"></canvas>
+      <div><p class="mlx-which" aria-live="polite"></p><div class="mlx-logits" aria-hidden="true"></div></div>
+    </div>
   </div>
-  <div class="mlx-side">
-    ${TITLES.map((title) => `<figure><h4>${title}</h4><canvas class="mlx-chart"></canvas><p class="mlx-key"></p></figure>`).join("\n")}
+  <div class="mlx-told"><p class="mlx-lesson"></p><div class="mlx-died" role="alert" hidden></div></div>
+  <div class="mlx-side mlx-rest">
+    <div class="mlx-far"></div>
+    <div class="mlx-bar mlx-tabs">${TABS.map((tab) => `<button data-do="tab" data-tab="${tab}">${tab}</button>`).join("")}</div>
+    ${TITLES.map((title, k) => `<figure data-tab="${TABS[k]}"><h4>${title}</h4><canvas class="mlx-chart"></canvas><p class="mlx-key"></p></figure>`).join("\n")}
     <div class="mlx-bar">
       <button data-do="circle" aria-pressed="false">on the circle</button>
       <button data-do="code">copy as code</button>
@@ -71,6 +78,8 @@ function build(root) {
     notice: "notice",
     what: "what",
     which: "which",
+    near: "near",
+    far: "far",
   };
   const found = Object.entries({ ...names, bars: "logits", pad: "pad", said: "own", say: "say" }).map(([name, its]) => [
     name,
@@ -114,9 +123,17 @@ function sceneOf({ settings, labels, focus, circle }, timeline, own) {
   };
 }
 
+/** Of the charts the one that was chosen; where none was, of a run that is broken the pull, where it shows. */
+function showTab(box, { tab, settings }) {
+  const shown = tab ?? TABS[settings.naive ? 2 : 0];
+  for (const each of box.querySelectorAll("[data-tab]")) each.classList.toggle("mlx-on", each.dataset.tab === shown);
+  for (const button of box.querySelectorAll("button[data-tab]"))
+    button.setAttribute("aria-pressed", button.dataset.tab === shown);
+}
+
 /** What the buttons do, by name. */
 function actionsOf(parts, state, timeline, own, scene) {
-  const { $, pad, now, say } = parts;
+  const { $, box, pad, now, say } = parts;
   const name = (kind) => `${state.settings.head}-step-${timeline.now.step}.${kind}`;
   return {
     play: () => timeline.toggle(),
@@ -125,6 +142,17 @@ function actionsOf(parts, state, timeline, own, scene) {
     circle(button) {
       state.circle = !state.circle;
       button.setAttribute("aria-pressed", state.circle);
+      timeline.need();
+    },
+    more(button) {
+      const open = box.classList.toggle("mlx-open");
+      button.textContent = open ? "less" : "more";
+      button.setAttribute("aria-expanded", open);
+      timeline.need();
+    },
+    tab({ dataset }) {
+      state.tab = dataset.tab;
+      showTab(box, state);
       timeline.need();
     },
     draw() {
@@ -137,7 +165,7 @@ function actionsOf(parts, state, timeline, own, scene) {
     },
     clear: () => own.wipe(),
     async code(button) {
-      const text = code(state.settings);
+      const text = code(state.settings.stages ?? [state.settings]);
       try {
         await navigator.clipboard.writeText(text);
         const label = button.textContent;
@@ -163,11 +191,21 @@ function actionsOf(parts, state, timeline, own, scene) {
  *
  * labels: Uint8Array(n); images: Uint8Array(196 n), 14×14 of 0 to 15, or null. group: views with the same
  * name keep the same time. embed: is given the digit that was drawn, Uint8Array(784) of 0 to 255, time and again as it
- * or the network changes; the answer comes as view.landed([x, y]). Where there is none, there is no pad.
+ * or the network changes; the answer comes as view.landed([x, y]). Where there is none, there is no pad. short: whether the
+ * rest is folded away however much room there is. Sliders may be put into view.near, right under the plane, and view.far.
  */
-export function createView(root, { labels, images = null, group = null, embed = null }) {
+export function createView(root, { labels, images = null, group = null, embed = null, short = false }) {
   const parts = build(root);
-  const state = { labels, images, settings: {}, focus: null, circle: false, places: new Float32Array(0), stale: true };
+  const state = {
+    labels,
+    images,
+    settings: {},
+    focus: null,
+    circle: false,
+    tab: null,
+    places: new Float32Array(0),
+    stale: true,
+  };
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   const painter = new Painter(parts, images);
   const scene = () => sceneOf(state, timeline, own);
@@ -193,13 +231,23 @@ export function createView(root, { labels, images = null, group = null, embed = 
     if (i !== state.focus) need();
     state.focus = i;
   });
-  const sized = new ResizeObserver(need);
-  sized.observe(parts.plane);
+  const fold = () => parts.box.classList.toggle("mlx-fold", short || parts.box.clientWidth <= NARROW);
+  const sized = new ResizeObserver(() => {
+    fold();
+    need();
+  });
+  for (const each of [parts.box, parts.plane]) sized.observe(each);
+  fold();
+  showTab(parts.box, state);
   const unwatch = watchLooks(need);
+  const unprint = whenPrinted((printed) => {
+    parts.box.classList.toggle("mlx-all", printed);
+    if (printed && timeline.frames.length) painter.whole(scene());
+  });
+  parts.box.classList.toggle("mlx-short", short);
   painter.dress();
   return handle(parts, state, timeline, own, () => {
-    sized.disconnect();
-    unwatch();
+    for (const end of [() => sized.disconnect(), unwatch, unprint]) end();
     timeline.end();
     painter.end();
     parts.remove();
@@ -215,6 +263,7 @@ function handle(parts, state, timeline, own, destroy) {
       Object.assign(timeline, { following: true, ended: false });
       timeline.pause();
       parts.say.textContent = "";
+      showTab(parts.box, state);
     },
     push(frame) {
       if (state.stale) {
@@ -234,15 +283,32 @@ function handle(parts, state, timeline, own, destroy) {
       own.landed(embedding);
       timeline.need();
     },
+    /** Marks a part that is to be looked at: "stage", "now" or a chart by its word; "" for none. */
+    mark(part) {
+      const chart = TABS.includes(part);
+      if (chart) state.tab = part;
+      showTab(parts.box, state);
+      for (const each of parts.box.querySelectorAll(".mlx-looked")) each.classList.remove("mlx-looked");
+      if (part) parts.$(chart ? `figure[data-tab="${part}"]` : `.mlx-${part}`).classList.add("mlx-looked");
+      timeline.need();
+    },
     /** Words over the last picture: that something is wrong. Empty, they go away. */
     notice(text) {
       parts.notice.hidden = !text;
       parts.notice.textContent = text ?? "";
     },
     seek: (to) => timeline.seek(to),
+    /** Plays the run that is there, once; for who wants no motion it stands at its end. */
+    play() {
+      if (timeline.calm.matches) return;
+      timeline.seek(0);
+      timeline.toggle();
+    },
     get frames() {
       return timeline.frames;
     },
+    near: parts.near,
+    far: parts.far,
     destroy,
   };
 }

@@ -34,7 +34,7 @@ const digits = (n) => `${grouped(n)} digit${n === 1 ? "" : "s"}`;
 
 export function headline({ step, loss, accuracy }) {
   const right = Number.isFinite(loss)
-    ? `<b>${percent(accuracy)}</b> <span class="mlx-wide">of the test images </span>right · loss ${number(loss)}`
+    ? `<b>${percent(accuracy)}</b> right · loss ${number(loss)}`
     : '<b class="mlx-red">NaN</b> the run has ended';
   return `${right} · step ${grouped(step)}`;
 }
@@ -240,7 +240,8 @@ export function what({ settings, labels, circle, frame, share, fates, died }) {
   return said.join(" ");
 }
 
-/** Of the three charts. */
+/** Of the three charts: in a word, and in full. */
+export const TABS = ["learning", "ψ(θ)", "the pull"];
 export const TITLES = ["Learning", "ψ(θ): what its own class scores a digit", "The pull towards its own class, by θ"];
 
 // ---- For who does not see it ----

@@ -1,12 +1,13 @@
 // The engine in a worker: unpacks the images once, and trains whatever it is asked to, one run at a time.
 
-import { train } from "./engine.js";
+import { follow } from "./course.js";
 import { simd } from "./kernels.js";
 import { PIXELS, pack, plain, unpack } from "./network.js";
+import { IMAGES } from "./tables.js";
 
-/** The two sets and the sample from one file: images, two pixels a byte, then labels, then the sample's indices. */
-export function read(buffer, kernels) {
-  const [many, few] = [60000, 10000];
+/** The two sets and the sample from a file of images: two pixels a byte, then labels, then the sample's indices. */
+export function read(buffer, kernels, which = "all") {
+  const { train: many, test: few } = IMAGES[which];
   const half = PIXELS / 2;
   let at = 0;
   const take = (n) => new Uint8Array(buffer, (at += n) - n, n);
@@ -24,9 +25,10 @@ async function inflate(text) {
 }
 
 /**
- * Makes a worker's scope answer: {images} comes once; each {run, settings} is answered with {run, frame} time and again,
- * and at its end with {run, done}, {run, stopped} or {run, error}. A new run ends the one before it: that one looks, every
- * few steps, whether there is any. {drawn}, an image of 28 × 28, is answered with {drawn}, its embedding by the newest weights.
+ * Makes a worker's scope answer: each {images, which} comes once, and is answered with {ready: which} when they are
+ * unpacked; each {run, settings, which}, settings as in moves.js, with {run, frame} time and again, and at its end with
+ * {run, done}, {run, stopped} or {run, error}. A new run ends the one before it: that one looks, every few steps, whether
+ * there is any. {drawn}, an image of 28 × 28, is answered with {drawn}, its embedding by the newest weights.
  */
 export function serve(scope, kernels = simd() ?? plain) {
   const channel = new MessageChannel();
@@ -36,23 +38,35 @@ export function serve(scope, kernels = simd() ?? plain) {
       channel.port1.addEventListener("message", done, { once: true });
       channel.port2.postMessage(0);
     });
-  let data;
+  const sets = new Map();
   let current;
   let reader;
-  scope.onmessage = async ({ data: { images, run, settings, drawn } }) => {
+  const kept = []; // of the newest course
+  const take = async (images, which) => {
+    sets.set(
+      which,
+      inflate(images).then((buffer) => read(buffer, kernels, which)),
+    );
+    await sets.get(which);
+    scope.postMessage({ ready: which });
+  };
+  const follows = async (run, settings, which) => {
+    current = run;
+    const data = await sets.get(which);
+    if (run !== current) return;
+    const options = { kernels, epochs: IMAGES[which].epochs, onReader: (it) => (reader = it) };
+    for (const frame of follow(data, settings, options, kept)) {
+      if (frame) scope.postMessage({ run, frame }, [frame.embeddings.buffer, frame.directions.buffer]);
+      await breath();
+      if (run !== current) return scope.postMessage({ run, stopped: true });
+    }
+    scope.postMessage({ run, done: true });
+  };
+  scope.onmessage = async ({ data: { images, which, run, settings, drawn } }) => {
     try {
       if (drawn && reader) scope.postMessage({ drawn: reader(pack(drawn)) });
-      if (images) data = inflate(images).then((buffer) => read(buffer, kernels));
-      if (settings === undefined) return;
-      current = run;
-      const ready = await data;
-      if (run !== current) return;
-      for (const frame of train(ready, settings, { kernels, onReader: (it) => (reader = it) })) {
-        if (frame) scope.postMessage({ run, frame }, [frame.embeddings.buffer, frame.directions.buffer]);
-        await breath();
-        if (run !== current) return scope.postMessage({ run, stopped: true });
-      }
-      scope.postMessage({ run, done: true });
+      if (images) await take(images, which);
+      if (settings) await follows(run, settings, which);
     } catch (error) {
       scope.postMessage({ run, error: String(error) });
     }

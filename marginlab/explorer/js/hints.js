@@ -1,0 +1,32 @@
+// What to look at, in a word: as a link says, or else as the settings do.
+
+import { hasMargin } from "./room.js";
+import { limits, TABS } from "./words.js";
+
+const [LEARNING, PSI, PULL] = TABS;
+
+/** Of each word that a link may say, which part of the picture it means, and the sentence: one line under the plane. */
+export const HINTS = {
+  clusters: { part: "stage", words: "Look at how narrow each fan of digits is." },
+  wedges: { part: "stage", words: "Look at the hatched wedges." },
+  order: { part: "stage", words: "Look at the order of the digits on the rim." },
+  lengths: { part: "stage", words: "Look at how far out the digits lie." },
+  lands: { part: "stage", words: "Look at the shaded lands." },
+  rings: { part: "stage", words: "Look at the red rings." },
+  right: { part: "now", words: "Look at the share that is right." },
+  end: { part: "now", words: "Look at how the run ends, and why." },
+  loss: { part: LEARNING, words: "Look at the loss, the red curve." },
+  psi: { part: PSI, words: "Look at ψ." },
+  past: { part: PSI, words: "Look at the grey part of ψ, past π." },
+  pull: { part: PULL, words: "Look at the pull." },
+};
+
+/** The word for settings of which no link says what to look at. */
+export function hintFor(settings, goesOn) {
+  if (settings.naive === "acos") return "end";
+  if (settings.naive) return settings.naive === "clip" ? "pull" : "rings";
+  if (limits(settings)) return "loss";
+  if (goesOn) return "clusters";
+  if (settings.head === "softmax") return "lands";
+  return hasMargin(settings) ? "wedges" : "clusters";
+}
