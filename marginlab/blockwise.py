@@ -26,7 +26,13 @@ __all__ = ["BlockwiseCrossentropy", "cross_entropy"]
 
 
 def cross_entropy(
-    head: Any, embeddings: Tensor, labels: Tensor, *, label_smoothing: float = 0.0, block_size: int = 2048
+    head: Any,
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    label_smoothing: float = 0.0,
+    block_size: int = 2048,
+    training: bool = True,
 ) -> Tensor:
     """Cross-entropy of each example with the head's margin, ``(B, d), (B,) -> (B,)``.
 
@@ -35,24 +41,29 @@ def cross_entropy(
 
     Args:
         head: one of `marginlab.heads`, C classes, or another of their hooks; `rows`, `own_angle`
-            and `psi` are asked.
+            and `psi` are asked. Its own term of the loss, as of MagFace, is `head.penalty`, and not in these.
         embeddings: ``(B, d)``.
         labels: ``(B,)``, integers in [0, C).
         label_smoothing: ε in [0, 1]: the target is 1 - ε at the label, and ε/C everywhere.
         block_size: how many classes are held at once.
+        training: whether the head takes the batch into its statistics, as in AdaFace.
 
     Raises:
-        TypeError, ValueError: as the head does, and for ε or block_size out of range.
+        TypeError, ValueError: as the head does, for ε or block_size out of range, and for a head whose
+            logits are not of one class alone, as CurricularFace and AdaCos; it says why.
     """
     _check(label_smoothing, block_size)
     if not head.built:
         head.build(embeddings.shape)
+    own = _own_rows(head)
     embeddings, labels = head.checked_inputs(embeddings, labels)
+    if training:
+        head.observe(embeddings, labels)
     q, b = head.linear(embeddings)
     # Keras hands a variable back as it is where TensorFlow wants a tensor; reshaping reads it.
     w, b = (ops.reshape(v, v.shape) for v in (head.class_directions, b))
     cosine = isinstance(head, heads.CosineHead)
-    sums = _others(q, w, b, labels, own=_own_rows(head), cosine=cosine, block_size=int(block_size))
+    sums = _others(q, w, b, labels, own=own, cosine=cosine, block_size=int(block_size))
     target = head.target(embeddings, labels)
     others, total = sums[0], sums[1]
     losses = ops.softplus(others - target)
@@ -103,9 +114,9 @@ class BlockwiseCrossentropy(keras.losses.Loss):
         return super().__call__(y_true, y_pred, sample_weight)
 
     def examples(self, head: Any, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """The loss of each example ``(B,)``."""
+        """The loss of each example ``(B,)``, of a head that has observed the batch."""
         settings = {"label_smoothing": self.label_smoothing, "block_size": self.block_size}
-        return cross_entropy(head, embeddings, labels, **settings)
+        return cross_entropy(head, embeddings, labels, training=False, **settings)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """y_pred: logits ``(B, C)``, in evaluation; or the `examples`, in training."""
@@ -131,8 +142,15 @@ def _own_rows(head):
     """The head if it says in `rows` how they are read, else None: all others share one compiled program.
 
     Raises:
-        TypeError: for a head with its own `cosines` alone, of which these rows may know nothing.
+        TypeError: for a head with its own `cosines` alone, of which these rows may know nothing; and for one
+            whose logits are not of one class alone.
     """
+    own_others = isinstance(head, heads.CosineHead) and type(head).others is not heads.CosineHead.others
+    if head.why_not_blockwise or own_others:
+        why = head.why_not_blockwise or "it has its own `others`"
+        raise TypeError(
+            f"{type(head).__name__} has no blockwise loss, for {why}: take the plain one, of (B, C) logits"
+        )
     if type(head).rows is not heads.CosineHead.rows:
         return head
     if isinstance(head, heads.CosineHead) and type(head).cosines is not heads.CosineHead.cosines:

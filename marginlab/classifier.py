@@ -205,14 +205,23 @@ class MarginClassifier(keras.Model):
             y = ops.cast(y, "int32")
         spared = self._spared(y, sample_weight)
         labels, valid = self.head.checked(y, logits.shape[0], spared)
-        if training and isinstance(self.loss, BlockwiseCrossentropy):
-            y_pred = self.loss.examples(self.head, embeddings, labels)
+        counts = valid if spared is None else valid & ops.logical_not(spared)
+        if training:
+            embeddings, _ = self.head.checked_inputs(embeddings)
+            self.head.observe(embeddings, labels, counts)
+            # What a head does beside its logits it has done, for the rows that count.
+            if isinstance(self.loss, BlockwiseCrossentropy):
+                y_pred = self.loss.examples(self.head, embeddings, labels)
+            else:
+                y_pred = self.head(embeddings, labels, training=False)
         else:
-            y_pred = self.head(embeddings, labels) if training else logits
+            y_pred = logits
         y_pred = ops.where(valid if len(y_pred.shape) == 1 else valid[:, None], y_pred, math.nan)
         if spared is not None and getattr(self.loss, "ignore_class", None) is not None:
             labels = ops.where(spared, self.loss.ignore_class, labels)
-        return super().compute_loss(x, labels, y_pred, sample_weight, training)
+        loss = super().compute_loss(x, labels, y_pred, sample_weight, training)
+        term = self.head.penalty(embeddings, counts) if training else None
+        return loss if term is None else loss + self._aggregate_additional_loss(term)
 
     def _spared(self, y, sample_weight):
         """Rows (B,) whose label nobody asks for, or None where all count."""
