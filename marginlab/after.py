@@ -99,8 +99,9 @@ def _batch(values, counts):
 
 def _move(state, new, momentum, known):
     """Let a running mean go towards the new value, if there is one."""
-    moved = momentum * state + (1 - momentum) * ops.cast(new, state.dtype)
-    state.assign(ops.stop_gradient(ops.where(known, moved, state)))
+    old = ops.convert_to_tensor(state)
+    moved = momentum * old + (1 - momentum) * ops.cast(new, state.dtype)
+    state.assign(ops.stop_gradient(ops.where(known, moved, old)))
 
 
 @documented(
@@ -156,15 +157,15 @@ class AdaFace(CosineHead):
 
     def quality(self, x: Tensor) -> Tensor:
         """ẑ in [-1, 1] of each embedding, by its length, ``(B, d) -> (B,)``; it has no gradient."""
-        length = ops.stop_gradient(geometry.norm(x))
+        length, h = ops.stop_gradient(geometry.norm(x)), ops.convert_to_tensor(self.settings["h"])
+        mean, deviation = ops.convert_to_tensor(self.mean), ops.convert_to_tensor(self.deviation)
         # Naive form: / σ, which is 0/0 where all lengths are one. Published: / (σ + 1e-3), which means
         # nothing for lengths of 1e-4, or of 1e6. Cure: what differs by a thousandth or less is the same.
-        deviation = ops.maximum(ops.maximum(self.deviation, 1e-3 * self.mean), TINY)
-        return ops.clip(self.settings["h"] * (length - self.mean) / deviation, -1.0, 1.0)
+        deviation = ops.maximum(ops.maximum(deviation, 1e-3 * mean), TINY)
+        return ops.clip(h * (length - mean) / deviation, -1.0, 1.0)
 
     def psi(self, theta: Tensor, x: Tensor, labels: Tensor) -> Tensor:
-        m = self.settings["margin"] * 1.0
-        z = self.quality(x)
+        m, z = ops.convert_to_tensor(self.settings["margin"]), self.quality(x)
         return geometry.ucos(theta - m * z) - m * (1 + z)
 
     def get_config(self) -> dict[str, Any]:
@@ -366,10 +367,10 @@ class CurricularFace(CosineHead):
         return geometry.ucos(theta + self.settings["margin"])
 
     def others(self, cosines: Tensor, own: Tensor) -> Tensor:
-        own = ops.stop_gradient(own)[:, None]
+        own, t = ops.stop_gradient(own)[:, None], ops.convert_to_tensor(self.t)
 
         def area(c):  # under the slope t + 2c, where it is positive
-            return ops.square(ops.maximum(c + self.t / 2, 0.0))
+            return ops.square(ops.maximum(c + t / 2, 0.0))
 
         return ops.where(cosines > own, own + area(cosines) - area(own), cosines)
 
@@ -408,7 +409,7 @@ class AdaCos(CosineHead):
         return 1.0, 0.0, 0.0
 
     def observe(self, x: Tensor, labels: Tensor, counts: Tensor | None = None) -> None:
-        s = self.settings["scale"]
+        s = ops.convert_to_tensor(self.settings["scale"])
         own = ops.arange(self.num_classes) == ops.cast(labels, "int32")[:, None]
         # Naive form: log(mean of Σ exp(s·c)), which overflows from s·c = 88. Cure: logsumexp, over rows too.
         rows, known = _batch(
@@ -421,7 +422,7 @@ class AdaCos(CosineHead):
         middle = _median(theta, known, count)
         least = (self.num_classes - 1) / self.num_classes * math.log(self.num_classes - 1)
         new = ops.clip(log_b / ops.cos(ops.minimum(middle, math.pi / 4)), least, 1024.0)
-        s.assign(ops.stop_gradient(ops.where(count > 0, new, s)))
+        self.settings["scale"].assign(ops.stop_gradient(ops.where(count > 0, new, s)))
 
 
 def _median(values, known, count):

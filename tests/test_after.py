@@ -99,8 +99,9 @@ def slope(f, x, i):
 
 @pytest.mark.parametrize("kind", [k for k in PLAIN if not k.startswith("Elastic")])
 def test_values_and_gradients_against_fifty_digits(kind):
+    x_few, y_few = X[::2], Y[::2]
     head = built(kind)
-    head(X, Y)  # statistics move once, and then stand still
+    head(x_few, y_few)  # statistics move once, and then stand still
     before = state(head)
 
     class Still:
@@ -113,15 +114,15 @@ def test_values_and_gradients_against_fifty_digits(kind):
             return head.stateless_call(weights, fixed, x, y, training=False)
 
     def own(z):
-        return ops.sum(z * ops.one_hot(Y, C))
+        return ops.sum(z * ops.one_hot(y_few, C))
 
-    values = to_numpy(head(X, Y, training=False))[np.arange(B), Y]
-    _, (gx, gw) = gradients(Still(), own, X, Y)
+    values = to_numpy(head(x_few, y_few, training=False))[np.arange(len(y_few)), y_few]
+    _, (gx, gw) = gradients(Still(), own, x_few, y_few)
     expected = np.zeros_like(gw)
     w = to_numpy(head.class_directions).reshape(C, -1, D)
-    for i, label in enumerate(Y):
-        x, rows = list(map(mp.mpf, X[i].tolist())), [list(map(mp.mpf, r.tolist())) for r in w[label]]
-        f = oracle(kind, head, X[i].tolist(), w, label, before)
+    for i, label in enumerate(y_few):
+        x, rows = list(map(mp.mpf, x_few[i].tolist())), [list(map(mp.mpf, r.tolist())) for r in w[label]]
+        f = oracle(kind, head, x_few[i].tolist(), w, label, before)
         assert values[i] == pytest.approx(float(f(x, rows)), abs=64e-6 * 3)
         dx = [slope(lambda v, rows=rows, f=f: f(v, rows), x, j) for j in range(D)]
         np.testing.assert_allclose(gx[i], dx, atol=2e-5 * np.abs(gx).max())
