@@ -230,7 +230,10 @@ class MagFace(CosineHead):
         The paper's bound, in its appendix: below it some embeddings may collapse onto the least length.
         """
         (low, high), (least, most) = self.norms, self.ends
-        return self.scale * (most - least) / (high - low) / (1 / low**2 - 1 / high**2)
+        scale: Any = self.scale
+        if isinstance(scale, str):
+            raise ValueError(f"least_pull is of a number for the scale, got {scale!r}")
+        return scale * (most - least) / (high - low) / (1 / low**2 - 1 / high**2)
 
     def psi(self, theta: Tensor, x: Tensor, labels: Tensor) -> Tensor:
         (low, high), (least, most) = self.norms, self.ends
@@ -239,7 +242,7 @@ class MagFace(CosineHead):
 
     def penalty(self, x: Tensor, counts: Tensor | None = None) -> Tensor:
         if counts is None:
-            counts = ops.ones_like(x[:, 0], dtype="bool")
+            counts = ops.ones(ops.shape(x)[:1], dtype="bool")
         # The rows themselves, or the gradient of a NaN among those that do not count would be NaN times 0.
         length = geometry.norm(ops.where(counts[:, None], x, 0.0))
         low, high = self.norms

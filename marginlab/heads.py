@@ -181,8 +181,7 @@ class _Head(keras.layers.Layer, abc.ABC):
     def check_settings(self, values: dict[str, Any]) -> None:
         """Raise ValueError if one of these values ``{path of a variable: value}`` is out of its range."""
         for name, variable in self.settings.items():
-            value = None if isinstance(variable, str) else values.get(variable.path)
-            if value is not None:
+            if not isinstance(variable, str) and (value := values.get(variable.path)) is not None:
                 value = ops.convert_to_numpy(value)
                 getattr(type(self), name).check(
                     value if value.ndim else float(value), variable.dtype, self.num_classes
