@@ -42,7 +42,8 @@ def margins_by_count(
 
     m_j = a·n_j^(-power) + b, with a and b such that the most frequent class gets `smallest` and the rarest
     `largest`. Ha et al., "Google Landmark Recognition 2020 Competition Third Place Solution", 2020; the
-    power ¼ is of Cao et al., "Learning Imbalanced Datasets with LDAM Loss", 2019.
+    power ¼ is that of Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss",
+    2019.
 
     ``heads.ArcFace(C, margin=heads.margins_by_count(np.bincount(y, minlength=C)))``
 
@@ -276,8 +277,8 @@ def _pair(name, values, low, high, allowed):
 class ElasticFace(CosineHead):
     """A margin drawn for each image anew: ψ(θ) = ucos(θ + m) or cos θ - m, with m from N(margin, spread).
 
-    Boutros et al., "ElasticFace: Elastic Margin Loss for Deep Face Recognition", 2022, eq. 4 to 7; with
-    `plus`, eq. 8: draws go to the images by rank. The published code of that gives image i the draw of
+    Boutros et al., "ElasticFace: Elastic Margin Loss for Deep Face Recognition", 2022. With
+    `plus`, its "+", draws go to the images by rank; the published code of that gives image i the draw of
     index argsort[i], where its rank was meant.
 
     The draws come from a generator of the head's own: with a seed, training can be repeated, and compiled
@@ -329,7 +330,7 @@ class ElasticFace(CosineHead):
 class CurricularFace(CosineHead):
     """ArcFace, with hard wrong classes that count little at first and more later.
 
-    Huang et al., "CurricularFace: Adaptive Curriculum Learning Loss for Deep Face Recognition", 2020, §3.2:
+    Huang et al., "CurricularFace: Adaptive Curriculum Learning Loss for Deep Face Recognition", 2020, §3:
     a wrong class is hard for an image if its cosine c passes T = ψ(θ_y). It then has c·(t + c) in place of
     c, with t the running mean of cos θ_y, from 0. No gradient goes through t or T.
 
@@ -386,7 +387,7 @@ class AdaCos(CosineHead):
     """No margin, and a scale that sets itself in training: the logits are s·cos θ_j.
 
     Zhang et al., "AdaCos: Adaptively Scaling Cosine Logits for Effectively Learning Deep Face
-    Representations", 2019, eq. 11 to 15: s begins at √2·ln(C - 1), and each batch makes it
+    Representations", 2019: s begins at √2·ln(C - 1), and each batch makes it
     ln(B)/cos(min(π/4, θ_med)), with B the mean of Σ_{j≠y} exp(s·cos θ_j) under the old s and θ_med the median
     of θ_y. No gradient goes through it. The fixed kind is ``heads.NormFace(C, scale=√2·ln(C - 1))``.
 

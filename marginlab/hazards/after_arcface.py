@@ -91,7 +91,7 @@ class good_images_without_gradient:
         "m·ẑ. Clipped to stay above 0 it has no gradient there: up to 23° for m = 0.4 and ẑ = 1."
     )
     cure = "`geometry.ucos` goes on for negative angles: `heads.AdaFace` has ψ = ucos(θ - m·ẑ) - m·(1 + ẑ)."
-    met = ("mk-minchul/AdaFace: head.py clips theta + m_arc", "Kim et al. 2022, §3.2")
+    met = ("mk-minchul/AdaFace: head.py clips theta + m_arc", "Kim et al. 2022, §3")
     axis, quantity = "angle θ to the true class (rad)", "size of the gradient of ψ, m = 0.4, ẑ = 1"
     see = "The naive gradient is 0 from θ = 0 up to the margin."
     points = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
@@ -214,7 +214,7 @@ class hard_negatives_pulled_closer:
         "grows as c falls below 0, so descent raises c. Hard is what passes cos(θ + m), which is often below."
     )
     cure = "`heads.CurricularFace` continues the other classes' logits without falling: slope max(t + 2c, 0)."
-    met = ("HuangYG123/CurricularFace: head/metrics.py", "Huang et al. 2020, §3.2")
+    met = ("HuangYG123/CurricularFace: head/metrics.py", "Huang et al. 2020, §3")
     axis, quantity = "cosine c of a hard wrong class", "slope of its logit in c, t = 0.2, s = 1"
     see = "A negative slope means that the loss pulls the wrong class closer."
     points = (-0.8, -0.5, -0.2, 0.1, 0.5, 0.9)
@@ -242,7 +242,7 @@ class jump_where_a_class_becomes_hard:
         "c·(t + c - 1), and no gradient knows of it."
     )
     cure = "`heads.CurricularFace` goes on from T: T + (c + t/2)² - (T + t/2)², with the same slope."
-    met = ("Huang et al. 2020, §3.2", "derived here: c·(t + c) - c at c = T")
+    met = ("Huang et al. 2020, §3", "derived here: c·(t + c) - c at c = T")
     axis, quantity = "cosine c of a wrong class", "what stands in its place, T = 0.3, t = 0.2"
     see = "At c = T = 0.3 the naive form falls by a half of it, and a harder class counts less."
     points = (0.1, 0.2, 0.29, 0.31, 0.4, 0.6, 0.9)
@@ -296,7 +296,7 @@ class scale_that_holds_the_median_at_one_half:
         "logits: the image in the middle has probability one half by construction, at every step."
     )
     cure = "A scale that stays, such as `heads.NormFace(C, scale=…)`, with `budget` to choose it."
-    met = ("Zhang et al. 2019, eq. 13 to 15", "derived here: s·cos θ_med = ln B")
+    met = ("Zhang et al. 2019, the dynamic scale", "derived here: s·cos θ_med = ln B")
     axis, quantity = "classes, evenly spread in the plane", "probability of images on their class direction"
     see = "Every image lies on its own class direction, and yet only one half is claimed."
     points = (4, 6, 10, 20)
