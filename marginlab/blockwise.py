@@ -22,11 +22,17 @@ from keras import ops
 from marginlab import _checks, geometry, heads
 from marginlab.geometry import Tensor
 
-__all__ = ["BlockwiseCrossentropy", "cross_entropy"]
+__all__ = ["BlockwiseCrossentropy", "SampledCrossentropy", "cross_entropy"]
 
 
 def cross_entropy(
-    head: Any, embeddings: Tensor, labels: Tensor, *, label_smoothing: float = 0.0, block_size: int = 2048
+    head: Any,
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    label_smoothing: float = 0.0,
+    block_size: int = 2048,
+    training: bool = True,
 ) -> Tensor:
     """Cross-entropy of each example with the head's margin, ``(B, d), (B,) -> (B,)``.
 
@@ -35,30 +41,42 @@ def cross_entropy(
 
     Args:
         head: one of `marginlab.heads`, C classes, or another of their hooks; `rows`, `own_angle`
-            and `psi` are asked.
+            and `psi` are asked. The term of its own that MagFace has is `head.penalty`.
         embeddings: ``(B, d)``.
         labels: ``(B,)``, integers in [0, C).
         label_smoothing: ε in [0, 1]: the target is 1 - ε at the label, and ε/C everywhere.
         block_size: how many classes are held at once.
+        training: whether the head takes the batch into its statistics, as in AdaFace.
 
     Raises:
-        TypeError, ValueError: as the head does, and for ε or block_size out of range.
+        TypeError, ValueError: as the head does, for ε or block_size out of range, and for a head whose
+            logits are not of one class alone, as CurricularFace and AdaCos; it says why.
     """
     _check(label_smoothing, block_size)
     if not head.built:
         head.build(embeddings.shape)
+    _own_rows(head)  # refuses, if it does, before any statistics move
+    if training:
+        head.observe(*head.checked_inputs(embeddings, labels))
+    block_size = int(block_size)
+    count, _ = _blocks(head.num_classes, block_size)
+    others, total, target = _parts(head, embeddings, labels, ops.arange(count), block_size)
+    losses = ops.softplus(others - target)
+    if label_smoothing:
+        losses = losses + label_smoothing * (target - (total + target) / head.num_classes)
+    return losses
+
+
+def _parts(head, embeddings, labels, blocks, block_size):
+    """Each (B,): log Σ exp(logit_j) and Σ logit_j over all j ≠ y in these blocks, and the true logit."""
+    own = _own_rows(head)
     embeddings, labels = head.checked_inputs(embeddings, labels)
     q, b = head.linear(embeddings)
     # Keras hands a variable back as it is where TensorFlow wants a tensor; reshaping reads it.
     w, b = (ops.reshape(v, v.shape) for v in (head.class_directions, b))
     cosine = isinstance(head, heads.CosineHead)
-    sums = _others(q, w, b, labels, own=_own_rows(head), cosine=cosine, block_size=int(block_size))
-    target = head.target(embeddings, labels)
-    others, total = sums[0], sums[1]
-    losses = ops.softplus(others - target)
-    if label_smoothing:
-        losses = losses + label_smoothing * (target - (total + target) / head.num_classes)
-    return losses
+    sums = _others(q, w, b, labels, blocks, own=own, cosine=cosine, block_size=block_size)
+    return sums[0], sums[1], head.target(embeddings, labels)
 
 
 @keras.saving.register_keras_serializable("marginlab")
@@ -103,9 +121,9 @@ class BlockwiseCrossentropy(keras.losses.Loss):
         return super().__call__(y_true, y_pred, sample_weight)
 
     def examples(self, head: Any, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """The loss of each example ``(B,)``."""
+        """The loss of each example ``(B,)``, of a head that has observed the batch."""
         settings = {"label_smoothing": self.label_smoothing, "block_size": self.block_size}
-        return cross_entropy(head, embeddings, labels, **settings)
+        return cross_entropy(head, embeddings, labels, training=False, **settings)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """y_pred: logits ``(B, C)``, in evaluation; or the `examples`, in training."""
@@ -122,6 +140,58 @@ class BlockwiseCrossentropy(keras.losses.Loss):
         return super().get_config() | settings | {"ignore_class": self.ignore_class}
 
 
+@keras.saving.register_keras_serializable("marginlab")
+class SampledCrossentropy(BlockwiseCrossentropy):
+    """The loss over some of the wrong classes, others in each step, for classes too many even for blocks.
+
+    model.compile("adam", loss=SampledCrossentropy(share=0.1))
+
+    A step takes the true class and a random share of the blocks of classes, and subtracts log of the share
+    from the logits of the wrong ones: their sum of exp(logit) is then that of all classes in the mean, so
+    that losses at two shares can be compared. (The loss, a logarithm of the sum, lies a little below in the
+    mean.) Partial FC (An et al., "Killing Two Birds with One Stone", 2022) draws anew in each step too, and
+    subtracts nothing: its loss is lower by up to log(1/share), and lower the less it takes.
+
+    Evaluation takes all classes. With share=1 it is `BlockwiseCrossentropy`.
+
+    Args:
+        share: of the wrong classes, in (0, 1].
+        block_size: classes that are drawn together; None for at least 16 blocks in each step, where there
+            are as many classes.
+        seed: of the draws, a whole number; None for one of Keras's own.
+        ignore_class, reduction, name, dtype: as in `BlockwiseCrossentropy`.
+    """
+
+    def __init__(
+        self,
+        share: float = 0.1,
+        block_size: int | None = None,
+        seed: int | None = None,
+        ignore_class: int | None = None,
+        name: str = "sampled_crossentropy",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(block_size=block_size or 1, ignore_class=ignore_class, name=name, **kwargs)
+        _checks.number("share", share, 1e-9, 1, "a share in (0, 1]")
+        self.share, self.block_size, self.seed = share, block_size, seed
+        self.seed_generator = keras.random.SeedGenerator(seed)  # a model takes its state for its own
+
+    def examples(self, head: Any, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """The loss of each example ``(B,)``, with a new draw, of a head that has observed the batch."""
+        classes = head.num_classes
+        size = self.block_size or min(2048, max(1, int(self.share * classes) // 16))
+        count, _ = _blocks(classes, size)
+        taken = max(1, round(self.share * count))
+        order = ops.argsort(keras.random.uniform((count,), seed=self.seed_generator))
+        others, _, target = _parts(head, embeddings, labels, ops.cast(order[:taken], "int32"), size)
+        return ops.softplus(others - math.log(taken / count) - target)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["label_smoothing"]
+        return config | {"share": self.share, "seed": self.seed}
+
+
 def _check(label_smoothing, block_size):
     _checks.number("label_smoothing", label_smoothing, 0, 1, "a number in [0, 1]")
     _checks.whole("block_size", block_size, 1)
@@ -131,8 +201,15 @@ def _own_rows(head):
     """The head if it says in `rows` how they are read, else None: all others share one compiled program.
 
     Raises:
-        TypeError: for a head with its own `cosines` alone, of which these rows may know nothing.
+        TypeError: for a head with its own `cosines` alone, of which these rows may know nothing; and for one
+            whose logits are not of one class alone.
     """
+    own_others = isinstance(head, heads.CosineHead) and type(head).others is not heads.CosineHead.others
+    if head.why_not_blockwise or own_others:
+        why = head.why_not_blockwise or "it has its own `others`"
+        raise TypeError(
+            f"{type(head).__name__} has no blockwise loss, for {why}: take the plain one, of (B, C) logits"
+        )
     if type(head).rows is not heads.CosineHead.rows:
         return head
     if isinstance(head, heads.CosineHead) and type(head).cosines is not heads.CosineHead.cosines:
@@ -142,23 +219,26 @@ def _own_rows(head):
     return None
 
 
-def _others(q, w, b, labels, **settings):
-    """(2, B): log Σ_{j≠y} exp(logit_j) and Σ_{j≠y} logit_j; logit_j = q·v_j + b_j; v is ŵ if cosine, or w."""
+def _others(q, w, b, labels, blocks, **settings):
+    """(2, B): log Σ exp(logit_j) and Σ logit_j over all j ≠ y in these blocks; logit_j = q·v_j + b_j.
+
+    v is ŵ if cosine, or w; blocks are numbers ``(n,)``, none of them twice.
+    """
 
     @ops.custom_gradient
-    def run(q, w, b, labels):
+    def run(q, w, b, labels, blocks):
         # Stopped, or TensorFlow would keep every block for a backward pass of its own.
-        inputs = [ops.stop_gradient(v) for v in (q, w, b, labels)]
+        inputs = [ops.stop_gradient(v) for v in (q, w, b, labels, blocks)]
         others, total = _sums(*inputs, **settings)
 
         def grad(*args, upstream=None):  # PyTorch passes it by name, after the inputs
             upstream = args[0] if upstream is None else upstream
             found = _first_only(lambda g: _gradients(*inputs, others, g[0], g[1], **settings), upstream)
-            return *found, _no_gradient(labels)
+            return *found, _no_gradient(labels), _no_gradient(blocks)
 
         return ops.stack([others, total]), grad  # one output is all that PyTorch's way has room for
 
-    return run(q, w, b, labels)
+    return run(q, w, b, labels, blocks)
 
 
 def _first_only(gradients, upstream):
@@ -204,6 +284,20 @@ def _compiled(fn: Callable) -> Callable:
     import tensorflow as tf
 
     return tf.function(fn, jit_compile=True, autograph=False)
+
+
+def _over(blocks, step, state):
+    """step(block, state) -> state, over the numbers of blocks ``(n,)``.
+
+    Naive form: blocks[i]. As the place where a slice begins XLA takes them for constants, and compiles anew
+    for each draw of them. Cure: to carry them along and turn them, for what changes in a loop is no constant.
+    """
+
+    def run(i, carried):
+        blocks, *state = carried
+        return ops.roll(blocks, -1), *step(blocks[0], state)
+
+    return ops.fori_loop(0, blocks.shape[0], run, (blocks, *state))[1:]
 
 
 def _blocks(classes, block_size):
@@ -262,9 +356,9 @@ def _block(i, q, w, b, labels, size, own, cosine):
 
 
 @_compiled
-def _sums(q, w, b, labels, *, own, cosine, block_size):
+def _sums(q, w, b, labels, blocks, *, own, cosine, block_size):
     """As `_others`, apart."""
-    count, size = _blocks(b.shape[0], block_size)
+    _, size = _blocks(b.shape[0], block_size)
 
     def step(i, state):
         top, share, total = state
@@ -281,15 +375,15 @@ def _sums(q, w, b, labels, *, own, cosine, block_size):
     zero = ops.zeros_like(q[:, 0])
     # Finite, for -∞ less -∞ is NaN where a first block skips all it has.
     low = ops.full_like(zero, float(np.finfo("float32").min) / 2)
-    top, share, total = ops.fori_loop(0, count, step, (low, zero, zero))
+    top, share, total = _over(blocks, step, (low, zero, zero))
     return top + ops.log(share), total
 
 
 @_compiled
-def _gradients(q, w, b, labels, others, g_others, g_total, *, own, cosine, block_size):
+def _gradients(q, w, b, labels, blocks, others, g_others, g_total, *, own, cosine, block_size):
     """In q, w and b, from the gradients (B,) in both sums."""
     classes = b.shape[0]
-    count, size = _blocks(classes, block_size)
+    _, size = _blocks(classes, block_size)
 
     def step(i, state):
         dq, dw, db = state
@@ -315,4 +409,4 @@ def _gradients(q, w, b, labels, others, g_others, g_total, *, own, cosine, block
             ops.slice_update(db, (block.start,), dbias + ops.slice(db, (block.start,), (size,))),
         )
 
-    return ops.fori_loop(0, count, step, (ops.zeros_like(q), ops.zeros_like(w), ops.zeros_like(b)))
+    return _over(blocks, step, (ops.zeros_like(q), ops.zeros_like(w), ops.zeros_like(b)))

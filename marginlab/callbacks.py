@@ -107,7 +107,8 @@ class MarginWatch(keras.callbacks.Callback):
             "norms": (float(norms.min()), float(norms.max())),
         }
         if (margins := head.margins()) is not None:
-            m1, m2, m3 = (float(ops.convert_to_numpy(m)) for m in margins)
+            margins = [np.asarray(ops.convert_to_numpy(m), "float64") for m in margins]
+            m1, m2, m3 = (m[labels] if m.ndim else m for m in margins)  # one for each class, or for all
             scale: Any = getattr(head, "scale", "norm")
             scale = norms if scale == "norm" else scale
             slopes = scale * np.abs(reference.psi_slope(theta, m1, m2, m3))

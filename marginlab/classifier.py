@@ -65,7 +65,7 @@ class MarginClassifier(keras.Model):
         if isinstance(encoder, keras.Model):
             encoder._remat_mode = None
         # Past Keras's tracking: what inputs were, and the model behind `embed`, which shares the encoder.
-        self._known = types.SimpleNamespace(inputs=None, trained=None, embedder=None)
+        self._known = types.SimpleNamespace(inputs=None, trained=None, embedder=None, generator=None)
 
     def __call__(self, inputs, *args, **kwargs):
         self._known.inputs = _described(inputs)
@@ -137,8 +137,19 @@ class MarginClassifier(keras.Model):
             raise ValueError(f"loss must take logits: give it from_logits=True, got {loss}")
         if metrics is None:
             metrics = [] if isinstance(loss, BlockwiseCrossentropy) else ["accuracy"]
+        self._take_generator(getattr(loss, "seed_generator", None))
         self._known.embedder = None  # as `predict` it may be compiled anew after a change of the encoder
         super().compile(optimizer, loss, loss_weights, metrics, **kwargs)
+
+    def _take_generator(self, generator):
+        """Make the state of a loss that draws the model's own.
+
+        Naive form: to leave it with the loss. On JAX a compiled step knows the model's state alone, and the
+        loss would draw the same in every step.
+        """
+        own = [g for g in self._seed_generators if g is not self._known.generator]
+        self._seed_generators[:] = own if generator is None else [*own, generator]
+        self._known.generator = generator
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         # Keras does not call an overridden `compile` by itself when it loads a model.
@@ -205,14 +216,23 @@ class MarginClassifier(keras.Model):
             y = ops.cast(y, "int32")
         spared = self._spared(y, sample_weight)
         labels, valid = self.head.checked(y, logits.shape[0], spared)
-        if training and isinstance(self.loss, BlockwiseCrossentropy):
-            y_pred = self.loss.examples(self.head, embeddings, labels)
+        counts = valid if spared is None else valid & ops.logical_not(spared)
+        if training:
+            embeddings, _ = self.head.checked_inputs(embeddings)
+            self.head.observe(embeddings, labels, counts)
+            # What a head does beside its logits it has done, for the rows that count.
+            if isinstance(self.loss, BlockwiseCrossentropy):
+                y_pred = self.loss.examples(self.head, embeddings, labels)
+            else:
+                y_pred = self.head(embeddings, labels, training=False)
         else:
-            y_pred = self.head(embeddings, labels) if training else logits
+            y_pred = logits
         y_pred = ops.where(valid if len(y_pred.shape) == 1 else valid[:, None], y_pred, math.nan)
         if spared is not None and getattr(self.loss, "ignore_class", None) is not None:
             labels = ops.where(spared, self.loss.ignore_class, labels)
-        return super().compute_loss(x, labels, y_pred, sample_weight, training)
+        loss = super().compute_loss(x, labels, y_pred, sample_weight, training)
+        term = self.head.penalty(embeddings, counts) if training else None
+        return loss if term is None else loss + self._aggregate_additional_loss(term)
 
     def _spared(self, y, sample_weight):
         """Rows (B,) whose label nobody asks for, or None where all count."""
@@ -255,6 +275,51 @@ class MarginClassifier(keras.Model):
     def class_directions(self) -> np.ndarray:
         """The head's class directions as unit vectors ``(C, d)``, a NumPy array."""
         return ops.convert_to_numpy(geometry.unit(self.head.class_directions))
+
+    def extend(
+        self, num_classes: int, x: Any = None, y: Any = None, *, verbose: bool | int = 1, **settings: Any
+    ) -> Self:
+        """A new classifier that knows more classes: the old rows kept to the bit, and the encoder's weights.
+
+        The direction of a new class is the mean of its images' unit embeddings (imprinting: Qi et al.,
+        "Low-Shot Learning with Imprinted Weights", 2018), as long as the old ones are in the mean; that of a
+        class without images begins as in a new head. Of several directions a class the first is the mean, and
+        the others lie about it. If this model is compiled, so is the new one, by the same settings, and where
+        its optimizer has taken steps the new one goes on from its state; new rows begin with zeros in it.
+
+        Args:
+            num_classes: of the new classifier, at least as many as now. Class j stays class j.
+            x, y: images of new classes, as `fit` takes arrays, and perhaps of old ones, by which the accuracy
+                on the old classes is told: ``extended.extension`` is ``{"old_before", "old_after", "new"}``,
+                each a share, or None where there are no such images.
+            verbose: whether to print it.
+            settings: of the new head, such as a margin for each class.
+
+        Raises:
+            TypeError, ValueError: for fewer classes than now, for labels that are not in [0, num_classes),
+                for a head whose margin is one for each class if none is given; and before it is built.
+        """
+        _checks.whole("num_classes", num_classes, self.head.num_classes)
+        if (x is None) != (y is None):
+            raise ValueError("x and y must be given together")
+        labels = None if y is None else _checks.flat(np.asarray(y))
+        if labels is not None:
+            inside = labels.dtype.kind in "iu" and np.all((labels >= 0) & (labels < num_classes))
+            if not inside:
+                raise ValueError(f"y must be whole numbers in [0, {num_classes}), got {np.unique(labels)}")
+        new = _larger(self, num_classes, settings)
+        embeddings = None if y is None else self.embed(x)
+        _fill_rows(self.head, new.head, embeddings, labels)
+        if self.compiled and self.optimizer.built:
+            _carry_optimizer(self, new)
+        new.extension = _told(self.head, new.head, embeddings, labels)
+        if verbose and labels is not None:
+            shown = {k: "no images" if v is None else f"{v:.2%}" for k, v in new.extension.items()}
+            print(
+                f"Accuracy on images of the old classes: {shown['old_before']} before, {shown['old_after']} "
+                f"after; of the new ones: {shown['new']}"
+            )
+        return new
 
     def summary(self, *args: Any, expand_nested: bool = True, **kwargs: Any) -> None:
         """As `keras.Model.summary`, with the encoder's layers: what divides the pixels is one of them."""
@@ -316,6 +381,78 @@ class MarginClassifier(keras.Model):
         self._known.inputs = self._known.trained = described
         self.build(keras.tree.map_structure(lambda spec: spec.shape, described))
         self.built = True
+
+
+def _larger(model, num_classes, settings):
+    """A classifier by the same code with more classes, and all weights but those of a class."""
+    config, build = model.get_config(), model.get_build_config()
+    if build is None or not model.built:
+        raise ValueError("extend needs a model that is built: train it, or call it on a batch")
+    head = config["head"]["config"]
+    for name, value in head.items():
+        if name in model.head.settings and isinstance(value, list) and name not in settings:
+            raise ValueError(
+                f"{name} is one for each of {len(value)} classes: give extend one of shape ({num_classes},)"
+            )
+    config["head"] = config["head"] | {"config": head | {"num_classes": num_classes} | settings}
+    new = type(model).from_config(config)
+    new.build_from_config(build)
+    new.encoder.set_weights(model.encoder.get_weights())
+    for own, old in zip(new.head.weights, model.head.weights, strict=True):
+        if own.shape == old.shape:  # a statistic; or all, where no class is new
+            own.assign(old)
+    if model.compiled:
+        new.compile_from_config(model.get_compile_config())
+    return new
+
+
+def _fill_rows(old, new, embeddings, labels):
+    """Rows of the old classes as they are, and those of new ones from the mean of their images."""
+    known, dim = old.num_classes, old.class_directions.shape[-1]
+    before, rows = (np.array(ops.convert_to_numpy(h.class_directions)) for h in (old, new))
+    table = rows.reshape(new.num_classes, -1, dim)  # a view
+    table[:known] = before.reshape(known, -1, dim)
+    length = np.linalg.norm(table[:known], axis=-1).mean()
+    for j in range(known, new.num_classes) if labels is not None else ():
+        if not (labels == j).any():
+            continue
+        mean = _unit(_unit(embeddings[labels == j]).mean(axis=0))
+        about = 0.1 * _unit(table[j, 1:])  # equally near ones would learn the same for ever
+        table[j, 0], table[j, 1:] = length * mean, length * _unit(mean + about)
+    new.class_directions.assign(rows)
+    if getattr(old, "use_bias", False):
+        bias = np.array(ops.convert_to_numpy(old.bias))
+        new.bias.assign(np.append(bias, np.full(new.num_classes - known, bias.mean())))
+
+
+def _unit(x):
+    return ops.convert_to_numpy(geometry.unit(x))
+
+
+def _carry_optimizer(model, new):
+    """The optimizer's state, with zeros for rows that are new."""
+    for own, old in zip(new.optimizer.variables, model.optimizer.variables, strict=True):
+        value = np.zeros(own.shape, ops.convert_to_numpy(own).dtype)
+        there = ops.convert_to_numpy(old)
+        if value.shape == there.shape:
+            value = there
+        else:
+            value[: len(there)] = there
+        own.assign(value)
+
+
+def _told(old, new, embeddings, labels):
+    """Accuracy on images of the old classes before and after, and on those of the new."""
+    told: dict[str, float | None] = dict.fromkeys(("old_before", "old_after", "new"))
+    if labels is None:
+        return told
+    kinds = (("old_before", old, True), ("old_after", new, True), ("new", new, False))
+    for name, head, known in kinds:
+        rows = (labels < old.num_classes) == known
+        if rows.any():
+            answers = ops.convert_to_numpy(ops.argmax(head(embeddings[rows]), axis=-1))
+            told[name] = float(np.mean(answers == labels[rows]))
+    return told
 
 
 class _Embedder(keras.Model):

@@ -8,7 +8,7 @@ import dataclasses
 import math
 from typing import Any
 
-__all__ = ["FAMILY", "HUGE", "NO_MARGIN", "TINY", "Member", "Setting", "margin", "numeric", "places"]
+__all__ = ["AFTER", "FAMILY", "HUGE", "NO_MARGIN", "TINY", "Member", "Setting", "margin", "numeric", "places"]
 
 # Normal float32 numbers: outside of them a setting would become 0 or infinity in the layer.
 TINY, HUGE = 2.0**-126, (2 - 2.0**-23) * 2.0**127
@@ -54,9 +54,13 @@ def _cosine(name, default, most):
     return Setting(name, 2, 0.0, 2.0, allowed, "cosine units", (0, most, 0.01), default)
 
 
-def _scale(default, unit="times ψ"):
-    allowed = 'a finite number above 0, or "norm" for ‖x‖'
+def _scale(default, unit="times ψ", allowed='a finite number above 0, or "norm" for ‖x‖'):
     return Setting("scale", None, TINY, HUGE, allowed, unit, (1, 128, 1), default)
+
+
+def _other(name, default, low, high, allowed, unit=""):
+    # What fills no one place of ψ, and has no slider.
+    return Setting(name, None, low, high, allowed, unit, (low, high, 0.01), default)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,8 +96,8 @@ class Member:
         return {name: setting.default for name, setting in self.settings.items()}
 
 
-def _member(title, source, *settings):
-    return Member(title, {setting.name: setting for setting in settings}, source)
+def _member(title, source, *settings, numeric=True):
+    return Member(title, {setting.name: setting for setting in settings}, source, numeric)
 
 
 # The defaults were chosen by `python tests/benchmarks/search_defaults.py`; book/results/defaults.md.
@@ -112,6 +116,42 @@ FAMILY = {
         _angle("m2", 0.2, 1),
         _cosine("m3", 0.05, 0.5),
         _scale(30.0),
+    ),
+}
+
+# The heads of `marginlab.after`: their margins are of the image, or of the training so far, and no numbers.
+AFTER = {
+    "adaface": _member(
+        "AdaFace",
+        "Kim et al. 2022",
+        _other("margin", 0.4, 0.0, 1.0, "a number in [0, 1], of radians and cosine units both"),
+        _other("h", 0.333, TINY, HUGE, "a finite number above 0"),
+        _scale(64.0),
+        numeric=False,
+    ),
+    "magface": _member(
+        "MagFace",
+        "Meng et al. 2021",
+        _other("pull", 35.0, 0.0, HUGE, "a finite number of at least 0"),
+        _scale(64.0),
+        numeric=False,
+    ),
+    "elasticface": _member(
+        "ElasticFace",
+        "Boutros et al. 2022",
+        _other("margin", 0.5, 0.0, 2.0, "a number in [0, 2], of radians or cosine units"),
+        _other("spread", 0.05, 0.0, 1.0, "a standard deviation in [0, 1], in the margin's unit"),
+        _scale(64.0),
+        numeric=False,
+    ),
+    "curricularface": _member(
+        "CurricularFace", "Huang et al. 2020", _angle("margin", 0.5, 1.5), _scale(64.0), numeric=False
+    ),
+    "adacos": _member(
+        "AdaCos",
+        "Zhang et al. 2019",
+        _scale(4.0, "times cos θ", "a finite number above 0, or None for √2·ln(C - 1)"),
+        numeric=False,
     ),
 }
 

@@ -11,7 +11,18 @@ from typing import Any
 
 from keras import ops
 
-__all__ = ["Tensor", "angle", "cosine", "cosine_table", "norm", "sine", "ucos", "unit", "unit_angle"]
+__all__ = [
+    "Tensor",
+    "angle",
+    "cosine",
+    "cosine_table",
+    "largest",
+    "norm",
+    "sine",
+    "ucos",
+    "unit",
+    "unit_angle",
+]
 
 Tensor = Any  # of whichever backend Keras runs on, or an array of NumPy's
 
@@ -27,7 +38,7 @@ def _scaled(x):
     Cure: divide by the largest entry first; put a constant in place of the
     zero vector, whose derivative is then 0. A NaN is not zero, and passes.
     """
-    size = ops.stop_gradient(ops.max(ops.abs(x), axis=-1, keepdims=True))
+    size = ops.stop_gradient(largest(ops.abs(x))[..., None])
     nonzero = ops.not_equal(size, 0.0)
     size = ops.where(nonzero, size, 1.0)
     return size, ops.where(nonzero, x / size, 0.0), nonzero
@@ -41,6 +52,11 @@ def _root(scaled, nonzero):
     # never sees 0.
     squares = ops.sum(scaled * scaled, axis=-1, keepdims=True)
     return ops.sqrt(ops.where(nonzero, squares, 1.0))
+
+
+def largest(x: Tensor) -> Tensor:
+    """Largest entry of each vector, ``(..., d) -> (...)``; 0 where there are none."""
+    return ops.sum(x, axis=-1) if 0 in tuple(x.shape) else ops.max(x, axis=-1)
 
 
 def norm(x: Tensor) -> Tensor:

@@ -23,50 +23,76 @@ plots and inference; called with labels it puts the margin in, for training.
 """
 
 import abc
+import importlib
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
-from marginlab import _checks, geometry
+from marginlab import _checks, family, geometry
 from marginlab.family import FAMILY
 from marginlab.geometry import Tensor
+
+if TYPE_CHECKING:
+    from marginlab.after import AdaCos as AdaCos
+    from marginlab.after import AdaFace as AdaFace
+    from marginlab.after import CurricularFace as CurricularFace
+    from marginlab.after import ElasticFace as ElasticFace
+    from marginlab.after import MagFace as MagFace
+    from marginlab.after import margins_by_count as margins_by_count
 
 __all__ = ["ArcFace", "CombinedMargin", "CosFace", "CosineHead", "NormFace", "Softmax", "SphereFace"]
 
 
-class _Setting:
-    """An attribute kept in a variable that is no weight: compiled code sees new values.
+class Held:
+    """A setting, kept in a variable that is no weight: compiled code sees new values.
 
     Naive form: a Python float. It would be a constant of the compiled step, and every new value
     would trace and compile the step again. Naive form, too: a non-trainable weight. A weights file,
     `set_weights` and EarlyStopping would then change a margin in silence, and read that of another
     head in another unit. Cure: one of the layer's `variables`, as the state of a random generator is.
 
+    A margin that fills a place of ψ may be one number, or one for each class ``(C,)``.
+
     Args:
         setting: its row in `marginlab.family`.
         word: a string that is allowed in place of a number.
     """
 
-    def __init__(self, setting, word=None):
+    def __init__(self, setting: family.Setting, word: str | None = None) -> None:
         self.setting, self.word = setting, word
 
     def __set_name__(self, owner, name):
         self.name = name
 
-    def check(self, value, dtype):
-        """Return value if it is allowed.
-
-        Naive form: low <= value <= high. π is 3.1415927 in float32, which is above π, so that a head
-        refused the margin that it had saved. Cure: what the layer cannot tell from an end is that end.
-        """
+    def check(self, value: Any, dtype: Any, classes: int) -> Any:
+        """Return value if it is allowed: a number, the word, or numbers of shape (classes,)."""
         allowed = self.setting.allowed
         if isinstance(value, str) and self.word:
             if value != self.word:
                 raise ValueError(f"{self.name} must be {allowed}, got {value!r}")
             return value
+        if self.setting.place is None or not getattr(value, "shape", isinstance(value, list | tuple)):
+            return self._number(value, dtype, allowed)
+        allowed = f"{allowed}, or one for each class, of shape ({classes},)"
+        values = np.asarray(value)
+        if values.dtype.kind not in "fiu":
+            raise TypeError(f"{self.name} must be {allowed}, got {value!r}")
+        if values.shape != (classes,):
+            raise ValueError(f"{self.name} must be {allowed}, got shape {values.shape}")
+        ends = [self._number(end, dtype, allowed) for end in (values.min().item(), values.max().item())]
+        return np.clip(values, *ends)
+
+    def _number(self, value, dtype, allowed):
+        """Return value if it is a number in the range.
+
+        Naive form: low <= value <= high. π is 3.1415927 in float32, which is above π, so that a head
+        refused the margin that it had saved. Cure: what the layer cannot tell from an end is that end.
+        """
         low, high = self.setting.low, self.setting.high
         value = _checks.number(self.name, value, -math.inf, math.inf, allowed)
         with np.errstate(over="ignore"):
@@ -91,21 +117,23 @@ class _Setting:
                 "marginlab.callbacks.MarginSchedule"
             ) from None
         # The shortest decimal that names this float: 0.3, not 0.30000001192092896.
-        return self.check(float(str(value[()])), value.dtype)
+        value = value.astype(str).astype("float64") if value.ndim else float(str(value[()]))
+        return self.check(value, variable.dtype, head.num_classes)
 
     def __set__(self, head, value):
-        value = self.check(value, head.variable_dtype)
+        value = self.check(value, head.variable_dtype, head.num_classes)
         old = head.settings.get(self.name)
         if old is None:
             head.settings[self.name] = value if isinstance(value, str) else head._variable(self.name, value)
-        elif isinstance(old, str) or isinstance(value, str):
-            if getattr(head, self.name) != value:
+            return
+        before = getattr(head, self.name)
+        if isinstance(old, str) or isinstance(value, str) or np.ndim(before) < np.ndim(value):
+            if not np.array_equal(before, value):
                 raise ValueError(
-                    f"{self.name} is {getattr(head, self.name)!r} and cannot become {value!r}: "
-                    f"make a new {type(head).__name__}"
+                    f"{self.name} is {before!r} and cannot become {value!r}: make a new {type(head).__name__}"
                 )
-        elif getattr(head, self.name) != value:
-            old.assign(value)
+        elif not np.array_equal(before, value):
+            old.assign(np.broadcast_to(value, np.shape(before)))
 
 
 _SETTINGS = {name: member.settings for name, member in FAMILY.items()}
@@ -113,6 +141,9 @@ _SETTINGS = {name: member.settings for name, member in FAMILY.items()}
 
 class _Head(keras.layers.Layer, abc.ABC):
     """What all heads share: class directions, precision, and checks of the input."""
+
+    subcenters = 1  # directions a class
+    why_not_blockwise = ""  # in words, where a class's logit is not known from its own rows and embedding
 
     def __init__(
         self, num_classes: int, *, initializer: Any = "random_normal", dtype: Any = None, **kwargs: Any
@@ -134,10 +165,11 @@ class _Head(keras.layers.Layer, abc.ABC):
             return keras.Variable(
                 # Not initializers.Constant, which rounds to float32 on the way to float64.
                 lambda shape, dtype: ops.convert_to_tensor(value, dtype),
-                shape=(),
+                shape=np.shape(value),
                 dtype=self.variable_dtype,
                 trainable=False,
                 autocast=False,
+                aggregation="only_first_replica",  # who sets it in training has the batch of all replicas
                 name=f"{type(self).__name__.lower()}_{name}",
             )
 
@@ -149,10 +181,11 @@ class _Head(keras.layers.Layer, abc.ABC):
     def check_settings(self, values: dict[str, Any]) -> None:
         """Raise ValueError if one of these values ``{path of a variable: value}`` is out of its range."""
         for name, variable in self.settings.items():
-            value = None if isinstance(variable, str) else values.get(variable.path)
-            if value is not None:
+            if not isinstance(variable, str) and (value := values.get(variable.path)) is not None:
                 value = ops.convert_to_numpy(value)
-                getattr(type(self), name).check(float(value), value.dtype)
+                getattr(type(self), name).check(
+                    value if value.ndim else float(value), variable.dtype, self.num_classes
+                )
 
     def save_own_variables(self, store: Any) -> None:
         super().save_own_variables(store)
@@ -198,7 +231,7 @@ class _Head(keras.layers.Layer, abc.ABC):
             )
         try:
             self.class_directions = self.add_weight(
-                shape=(self.num_classes, embeddings_shape[-1]),
+                shape=(self.num_classes, *[self.subcenters][: self.subcenters > 1], embeddings_shape[-1]),
                 initializer=self.initializer,
                 autocast=False,
                 name="class_directions",
@@ -217,8 +250,26 @@ class _Head(keras.layers.Layer, abc.ABC):
             labels = np.asarray(labels)
         return super().__call__(embeddings, labels, **kwargs)
 
-    def call(self, embeddings: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.logits(*self.checked_inputs(embeddings, labels))
+    def call(self, embeddings: Tensor, labels: Tensor | None = None, training: bool | None = None) -> Tensor:
+        embeddings, labels = self.checked_inputs(embeddings, labels)
+        if labels is not None and training is not False:
+            self.observe(embeddings, labels)
+            if (term := self.penalty(embeddings)) is not None:
+                self.add_loss(term)
+        return self.logits(embeddings, labels)
+
+    def observe(self, x: Tensor, labels: Tensor, counts: Tensor | None = None) -> None:
+        """Take a batch into the statistics of training, before its logits are made.
+
+        Args:
+            x: embeddings ``(B, d)``, in the head's type.
+            labels: ``(B,)``, valid.
+            counts: ``(B,)``, bool: which rows count; None for all.
+        """
+
+    def penalty(self, x: Tensor, counts: Tensor | None = None) -> Tensor | None:
+        """The head's own term of the loss in training, a number, of the rows that count; None without one."""
+        return None
 
     def checked_inputs(
         self, embeddings: Tensor, labels: Tensor | None = None
@@ -247,7 +298,10 @@ class _Head(keras.layers.Layer, abc.ABC):
 
     @abc.abstractmethod
     def margins(self) -> tuple[Any, Any, Any] | None:
-        """(m₁, m₂, m₃) of ψ(θ) = ucos(m₁·θ + m₂) - m₃, numbers or scalar tensors; None if they are not."""
+        """(m₁, m₂, m₃) of ψ(θ) = ucos(m₁·θ + m₂) - m₃; None if they are no numbers.
+
+        Each is a number, a scalar tensor, or one for each class ``(C,)``.
+        """
 
     def rows(self, start: Any, size: int) -> Tensor:
         """The directions of `size` classes from `start` on, ``(size, d)`` or ``(size, K, d)``.
@@ -297,15 +351,20 @@ class _Head(keras.layers.Layer, abc.ABC):
 
     def get_config(self) -> dict[str, Any]:
         settings = {name: getattr(self, name) for name in self.settings}
+        settings = {name: v.tolist() if np.ndim(v) else v for name, v in settings.items()}
         initializer = keras.initializers.serialize(self.initializer)
         return super().get_config() | {"num_classes": self.num_classes, "initializer": initializer} | settings
 
     def __repr__(self):
         try:
-            settings = "".join(f", {name}={getattr(self, name)!r}" for name in sorted(self.settings))
+            settings = "".join(f", {name}={_shown(getattr(self, name))}" for name in sorted(self.settings))
         except (NotImplementedError, RuntimeError):  # in compiled code, where they have no values yet
             settings = ", …"
         return f"{type(self).__name__}(num_classes={self.num_classes}{settings})"
+
+
+def _shown(value):
+    return f"{value.min():g} to {value.max():g}" if np.ndim(value) else repr(value)
 
 
 def block(table: Tensor, start: Any, size: int) -> Tensor:
@@ -401,42 +460,63 @@ class Softmax(_Head):
 class CosineHead(_Head):
     """The one equation: scale·cos θ_j, and scale·ψ(θ_y) at the true class.
 
-    A subclass says in `margins` what m₁, m₂ and m₃ are; or it overrides `psi`, where they are no numbers
-    but depend on the class or on the image. What is more than one direction a class overrides `cosines`,
-    `own_angle` and `rows`, and makes its `class_directions`, ``(C, ..., d)``, in `build`.
+    A subclass says in `margins` what m₁, m₂ and m₃ are; or it overrides `psi`, where they depend on the
+    image, `others`, where the other classes' logits change too, and `observe` and `penalty`, where it has
+    statistics of training or a term of the loss. Another kind of directions overrides `cosines`, `own_angle`
+    and `rows`, and makes its `class_directions`, ``(C, ..., d)``, in `build`.
     """
 
-    scale = _Setting(_SETTINGS["normface"]["scale"], word="norm")
+    scale = Held(_SETTINGS["normface"]["scale"], word="norm")
 
     def __init__(
-        self, num_classes: int, *, scale: float | str = _SETTINGS["normface"]["scale"].default, **kwargs: Any
+        self,
+        num_classes: int,
+        *,
+        scale: float | str = _SETTINGS["normface"]["scale"].default,
+        subcenters: int = 1,
+        **kwargs: Any,
     ) -> None:
         if type(self).margins is CosineHead.margins and type(self).psi is CosineHead.psi:
             raise TypeError(f"{type(self).__name__} has no margin: a subclass says it in margins, or in psi")
         super().__init__(num_classes, **kwargs)
         self.scale = scale
+        self.subcenters = _checks.whole("subcenters", subcenters, 1)
 
     def margins(self) -> Any:
         return None
 
     def cosines(self, x: Tensor) -> Tensor:
         """Cosine of each embedding with each class, ``(B, d) -> (B, C)``: of its K rows, the largest."""
-        return geometry.cosine_table(x, self.class_directions)
+        if self.subcenters == 1:
+            return geometry.cosine_table(x, self.class_directions)
+        table = geometry.cosine_table(x, ops.reshape(self.class_directions, (-1, x.shape[-1])))
+        return geometry.largest(ops.reshape(table, (-1, self.num_classes, self.subcenters)))
 
     def own_angle(self, x: Tensor, labels: Tensor) -> Tensor:
         """Angle to the own class in radians, ``(B, d), (B,) -> (B,)``: to that of its K rows that won."""
-        return geometry.angle(x, ops.take(self.class_directions, labels, axis=0))
+        own = ops.take(self.class_directions, labels, axis=0)
+        if self.subcenters == 1:
+            return geometry.angle(x, own)
+        # The largest cosine is the smallest angle, and each of the K angles is measured.
+        return -geometry.largest(-geometry.angle(x[:, None], own))
 
     def psi(self, theta: Tensor, x: Tensor, labels: Tensor) -> Tensor:
         """ψ(θ) at the own class, in place of its cosine, ``(B,), (B, d), (B,) -> (B,)``; in training only."""
-        m1, m2, m3 = self.margins()
+        m1, m2, m3 = (
+            ops.take(m, labels, axis=0) if len(getattr(m, "shape", ())) else m for m in self.margins()
+        )
         return geometry.ucos(m1 * theta + m2) - m3
+
+    def others(self, cosines: Tensor, own: Tensor) -> Tensor:
+        """What other classes have in place of their cosines ``(B, C)``, by own ψ ``(B,)``; in training."""
+        return cosines
 
     def logits(self, embeddings: Tensor, labels: Tensor | None) -> Tensor:
         logits = self.cosines(embeddings)
         if labels is not None:
+            own = self._own(embeddings, labels)
             place = ops.stack([ops.arange(ops.shape(labels)[0], dtype=labels.dtype), labels], axis=-1)
-            logits = ops.scatter_update(logits, place, self._own(embeddings, labels))
+            logits = ops.scatter_update(self.others(logits, own), place, own)
         return self._scales(embeddings)[..., None] * logits
 
     def target(self, embeddings: Tensor, labels: Tensor) -> Tensor:
@@ -454,6 +534,9 @@ class CosineHead(_Head):
         scale = self.settings["scale"]
         return geometry.norm(embeddings) if isinstance(scale, str) else ops.convert_to_tensor(scale)
 
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"subcenters": self.subcenters}
+
 
 _SHARED = """
 
@@ -464,6 +547,9 @@ _SHARED = """
             Margin and scale are settings, and no weights. A `.keras` file and an
             Orbax checkpoint hold them. Weights files, `set_weights` and what rests on
             these (EarlyStopping, BackupAndRestore) do not, and leave them alone.
+        subcenters: K, directions a class, of which the nearest to an embedding counts
+            (Deng et al., "Sub-center ArcFace", 2020, §3.2). `class_directions` are then
+            (C, K, d). They must begin apart: what is equally near learns the same.
         initializer: of `class_directions` (C, d); only the directions count.
         dtype: "float64" to compute in float64 (on TensorFlow; on JAX it needs
             jax_enable_x64, and on PyTorch Keras takes the angle in float32).
@@ -482,8 +568,8 @@ _SHARED = """
 """
 
 
-def _documented(margin):
-    """Give a head's docstring the part that all heads share."""
+def documented(margin: str) -> Callable[[type], Any]:
+    """Give a head's docstring the part that all heads share, and make it known to Keras."""
 
     def decorate(cls):
         cls.__doc__ = cls.__doc__.rstrip() + _SHARED.format(margin=margin)
@@ -492,7 +578,7 @@ def _documented(margin):
     return decorate
 
 
-@_documented("")
+@documented("")
 class NormFace(CosineHead):
     """Cosine logits and no margin: ψ(θ) = cos θ.
 
@@ -503,7 +589,10 @@ class NormFace(CosineHead):
         return 1.0, 0.0, 0.0
 
 
-@_documented("\n        margin: m, a real multiplier of at least 1. Can be changed between steps.")
+@documented(
+    "\n        margin: m, a real multiplier of at least 1, or one for each class (C,)."
+    "\n            Can be changed between steps."
+)
 class SphereFace(CosineHead):
     """Multiply the angle: ψ(θ) = ucos(m·θ).
 
@@ -511,13 +600,13 @@ class SphereFace(CosineHead):
     2017, eq. 7, there for whole m only. ψ is flat at every θ = kπ/m.
     """
 
-    margin = _Setting(_SETTINGS["sphereface"]["margin"])
+    margin = Held(_SETTINGS["sphereface"]["margin"])
 
     def __init__(
         self,
         num_classes: int,
         *,
-        margin: float = _SETTINGS["sphereface"]["margin"].default,
+        margin: float | ArrayLike = _SETTINGS["sphereface"]["margin"].default,
         scale: float | str = _SETTINGS["sphereface"]["scale"].default,
         **kwargs: Any,
     ) -> None:
@@ -528,7 +617,10 @@ class SphereFace(CosineHead):
         return self.settings["margin"], 0.0, 0.0
 
 
-@_documented("\n        margin: m, in cosine units, in [0, 2]. Can be changed between steps.")
+@documented(
+    "\n        margin: m, in cosine units, in [0, 2], or one for each class (C,)."
+    "\n            Can be changed between steps."
+)
 class CosFace(CosineHead):
     """Subtract from the cosine: ψ(θ) = cos θ - m.
 
@@ -536,13 +628,13 @@ class CosFace(CosineHead):
     2018, eq. 4.
     """
 
-    margin = _Setting(_SETTINGS["cosface"]["margin"])
+    margin = Held(_SETTINGS["cosface"]["margin"])
 
     def __init__(
         self,
         num_classes: int,
         *,
-        margin: float = _SETTINGS["cosface"]["margin"].default,
+        margin: float | ArrayLike = _SETTINGS["cosface"]["margin"].default,
         scale: float | str = _SETTINGS["cosface"]["scale"].default,
         **kwargs: Any,
     ) -> None:
@@ -553,7 +645,10 @@ class CosFace(CosineHead):
         return 1.0, 0.0, self.settings["margin"]
 
 
-@_documented("\n        margin: m, in radians, in [0, π]. Can be changed between steps.")
+@documented(
+    "\n        margin: m, in radians, in [0, π], or one for each class (C,)."
+    "\n            Can be changed between steps."
+)
 class ArcFace(CosineHead):
     """Add to the angle: ψ(θ) = ucos(θ + m).
 
@@ -562,13 +657,13 @@ class ArcFace(CosineHead):
     up, ψ goes on falling.
     """
 
-    margin = _Setting(_SETTINGS["arcface"]["margin"])
+    margin = Held(_SETTINGS["arcface"]["margin"])
 
     def __init__(
         self,
         num_classes: int,
         *,
-        margin: float = _SETTINGS["arcface"]["margin"].default,
+        margin: float | ArrayLike = _SETTINGS["arcface"]["margin"].default,
         scale: float | str = _SETTINGS["arcface"]["scale"].default,
         **kwargs: Any,
     ) -> None:
@@ -579,10 +674,11 @@ class ArcFace(CosineHead):
         return 1.0, self.settings["margin"], 0.0
 
 
-@_documented(
+@documented(
     "\n        m1: m₁, a real multiplier of at least 1."
     "\n        m2: m₂, in radians, in [0, π]."
-    "\n        m3: m₃, in cosine units, in [0, 2]. Each can be changed between steps."
+    "\n        m3: m₃, in cosine units, in [0, 2]. Each may be one for each class (C,)."
+    "\n            Each can be changed between steps."
 )
 class CombinedMargin(CosineHead):
     """All three margins: ψ(θ) = ucos(m₁·θ + m₂) - m₃.
@@ -590,15 +686,15 @@ class CombinedMargin(CosineHead):
     Deng et al., "ArcFace", 2019, eq. 4.
     """
 
-    m1, m2, m3 = (_Setting(_SETTINGS["combined"][name]) for name in ("m1", "m2", "m3"))
+    m1, m2, m3 = (Held(_SETTINGS["combined"][name]) for name in ("m1", "m2", "m3"))
 
     def __init__(
         self,
         num_classes: int,
         *,
-        m1: float = _SETTINGS["combined"]["m1"].default,
-        m2: float = _SETTINGS["combined"]["m2"].default,
-        m3: float = _SETTINGS["combined"]["m3"].default,
+        m1: float | ArrayLike = _SETTINGS["combined"]["m1"].default,
+        m2: float | ArrayLike = _SETTINGS["combined"]["m2"].default,
+        m3: float | ArrayLike = _SETTINGS["combined"]["m3"].default,
         scale: float | str = _SETTINGS["combined"]["scale"].default,
         **kwargs: Any,
     ) -> None:
@@ -617,3 +713,16 @@ BY_NAME = {
     "arcface": ArcFace,
     "combined": CombinedMargin,
 }
+
+_AFTER = ("AdaCos", "AdaFace", "CurricularFace", "ElasticFace", "MagFace", "margins_by_count")
+
+
+def __getattr__(name: str) -> Any:
+    """What stands in `marginlab.after`, which imports this module, is found here too."""
+    if name not in _AFTER:
+        raise AttributeError(f"module 'marginlab.heads' has no attribute {name!r}")
+    return getattr(importlib.import_module("marginlab.after"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_AFTER})

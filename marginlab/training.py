@@ -373,6 +373,7 @@ class Trainer:
             x, y = tf.gather(self._x, batches[i]), tf.gather(self._y, batches[i])
             with tf.GradientTape() as tape:
                 loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, self._logits(x, y)))
+                loss = sum(self.head.losses, start=loss)
             self._optimizer.apply(tape.gradient(loss, self._weights), self._weights)
             return i + 1, total + loss
 

@@ -253,3 +253,86 @@ def test_save_and_load(tmp_path):
     loaded = keras.models.load_model(tmp_path / "m.keras")
     assert (loaded.loss.label_smoothing, loaded.loss.block_size) == (0.1, 3)
     np.testing.assert_allclose(*[losses(x) for x in (m, loaded)], rtol=1e-4)
+
+
+# ---- Some of the wrong classes -------------------------------------------------------------------
+
+
+def many(classes=1000, rows=33):
+    """A head and a batch whose softmax is spread over many classes."""
+    head = heads.ArcFace(classes, margin=0.2, scale=4.0, initializer=keras.initializers.RandomNormal(seed=1))
+    head.build((None, 8))
+    return head, rng.standard_normal((rows, 8)).astype("float32"), rng.integers(0, classes, rows)
+
+
+@pytest.mark.parametrize(("classes", "block_size"), [(1000, None), (1003, 16), (50, None)])
+def test_a_sample_is_the_exact_loss_in_the_mean(classes, block_size):
+    """Over 20 draws, in value and gradients; without log of the share it would lie log(1/share) below."""
+    head, x, y = many(classes)
+    exact, expected = gradients(Blockwise(head), ops.mean, x, y)
+    loss = blockwise.SampledCrossentropy(share=0.2, block_size=block_size, seed=0)
+
+    class Sampled(Blockwise):
+        def __call__(self, x, labels):
+            return loss.examples(self.head, ops.convert_to_tensor(x), ops.convert_to_tensor(labels))
+
+    found = [gradients(Sampled(head), ops.mean, x, y) for _ in range(20 if BACKEND == "tensorflow" else 1)]
+    values = np.array([value for value, _ in found])
+    if BACKEND == "tensorflow":  # on JAX the generator's state is the caller's to carry
+        assert values.std() > 0
+        assert values.mean() == pytest.approx(exact, abs=4 * values.std() / math.sqrt(20) + 0.02)
+        for i, e in enumerate(expected):
+            mean = np.mean([grads[i] for _, grads in found], axis=0)
+            assert np.linalg.norm(mean - e) < 0.3 * np.linalg.norm(e)
+    assert values[0] == pytest.approx(exact, abs=0.5)
+    assert abs(values.mean() + math.log(0.2) - exact) > 1  # what Partial FC reports
+
+
+def test_all_of_the_classes_are_the_exact_loss():
+    head, x, y = many(50)
+    exact = to_numpy(blockwise.cross_entropy(head, x, y)).sum()
+    loss = blockwise.SampledCrossentropy(share=1.0, block_size=7)
+    found = to_numpy(loss.examples(head, ops.convert_to_tensor(x), ops.convert_to_tensor(y)))
+    assert found.sum() == pytest.approx(exact, rel=1e-5)
+
+
+def test_a_sample_may_be_of_no_wrong_class():
+    head, x, _ = many(50)
+    loss = blockwise.SampledCrossentropy(share=0.02, block_size=1, seed=0)  # one class in each step
+
+    class Sampled(Blockwise):
+        def __call__(self, x, labels):
+            return loss.examples(self.head, ops.convert_to_tensor(x), ops.convert_to_tensor(labels))
+
+    for y in range(0, 50, 9):
+        value, grads = gradients(Sampled(head), ops.sum, x, np.full(33, y))
+        assert np.isfinite(value)
+        assert all(np.isfinite(g).all() for g in grads)
+
+
+def test_sampling_trains_and_draws_anew_in_each_step(tmp_path):
+    """Images that are all alike, a rate of 0, a ragged last batch: losses differ by the draw alone."""
+    m = model(blockwise.SampledCrossentropy(share=0.3, block_size=1, seed=0))
+    m.compile(keras.optimizers.SGD(0.0), loss=m.loss)
+    images, digits = np.repeat(IMAGES[:1], 100, axis=0), np.repeat(DIGITS[:1], 100)
+    seen = []
+
+    class Each(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(logs["loss"] * (batch + 1) - sum(seen))
+
+    m.fit(images, digits, batch_size=32, verbose=0, shuffle=False, callbacks=[Each()])
+    assert len(seen) == 4
+    assert len({round(float(v), 4) for v in seen}) > 1
+    assert m.evaluate(IMAGES, DIGITS, verbose=0) == pytest.approx(
+        model().evaluate(IMAGES, DIGITS, verbose=0)[0]
+    )
+    m.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras").loss
+    assert (again.share, again.block_size, again.seed) == (0.3, 1, 0)
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.5, "a"])
+def test_a_bad_share(share):
+    with pytest.raises((TypeError, ValueError), match=r"share must be a share in \(0, 1\], got"):
+        blockwise.SampledCrossentropy(share=share)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import ops
 
 from marginlab import MarginClassifier, encoders, heads, load_mnist
 from marginlab.callbacks import MarginWatch
@@ -265,3 +266,89 @@ def test_watch_blames_the_learning_rate_when_norms_explode():
     assert watch.first_nan.startswith("Epoch 2, ")
     assert "Embeddings had grown to " in watch.first_nan
     assert watch.first_nan.endswith(": lower the learning rate.")
+
+
+# ---- More classes --------------------------------------------------------------------------------
+
+
+def points(labels, seed=0):
+    """Images of a line of pixels, another for each class."""
+    noise = np.random.default_rng(seed).standard_normal((len(labels), 8))
+    return (np.eye(8)[labels % 8] * 3 + 0.3 * noise).astype("float32")
+
+
+OLD = np.arange(120) % 4
+NEW = np.arange(60) % 6
+
+
+def grown(head, **compile_args):
+    keras.utils.set_random_seed(0)
+    m = MarginClassifier(keras.Sequential([keras.Input((8,)), keras.layers.Dense(8)]), head)
+    m.compile(**{"optimizer": keras.optimizers.Adam(0.02)} | compile_args)
+    m.fit(points(OLD), OLD, epochs=8, verbose=0)
+    return m
+
+
+def old_rows(model):
+    return ops.convert_to_numpy(model.head.class_directions)[:4]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        lambda: heads.ArcFace(4, margin=0.2, scale=16.0),
+        lambda: heads.Softmax(4),
+        lambda: heads.AdaFace(4, subcenters=2, scale=16.0, initializer="glorot_uniform"),
+    ],
+    ids=["ArcFace", "Softmax", "AdaFace of two"],
+)
+def test_extend_keeps_what_is_old_and_knows_what_is_new(head, capsys):
+    m = grown(head())
+    x = points(NEW, 1)
+    extended = m.extend(num_classes=6, x=x, y=NEW)
+    assert extended.head.num_classes == 6
+    np.testing.assert_array_equal(old_rows(extended), old_rows(m))
+    np.testing.assert_array_equal(extended.embed(x), m.embed(x))
+    told = extended.extension
+    known = NEW < 4
+    assert told["old_before"] == np.mean(m.predict(x[known], verbose=0).argmax(1) == NEW[known]) > 0.9
+    assert told["old_after"] == np.mean(extended.predict(x[known], verbose=0).argmax(1) == NEW[known]) > 0.8
+    assert told["new"] == np.mean(extended.predict(x[~known], verbose=0).argmax(1) == NEW[~known]) > 0.6
+    assert "before" in capsys.readouterr().out
+    if isinstance(m.head, heads.AdaFace):
+        assert (
+            float(ops.convert_to_numpy(extended.head.mean)) == float(ops.convert_to_numpy(m.head.mean)) != 20
+        )
+    # The optimizer goes on; what has no past begins with zeros.
+    assert int(extended.optimizer.iterations) == int(m.optimizer.iterations) > 0
+    for own, old in zip(extended.optimizer.variables, m.optimizer.variables, strict=True):
+        own, old = (ops.convert_to_numpy(v) for v in (own, old))
+        np.testing.assert_array_equal(own if own.shape == old.shape else own[:4], old)
+        assert own.shape == old.shape or not own[4:].any()
+    before = m.get_weights()
+    losses = extended.fit(x, NEW, epochs=2, verbose=0).history["loss"]
+    assert losses[1] < losses[0]
+    for a, b in zip(before, m.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_extend_without_images_and_what_it_refuses():
+    m = grown(heads.ArcFace(4, margin=np.full(4, 0.2), scale=16.0))
+    with pytest.raises(
+        ValueError, match=r"margin is one for each of 4 classes: give extend one of shape \(5,\)"
+    ):
+        m.extend(5)
+    extended = m.extend(5, margin=np.full(5, 0.3))
+    np.testing.assert_array_equal(old_rows(extended), old_rows(m))
+    assert extended.extension == {"old_before": None, "old_after": None, "new": None}
+    for call, words in (
+        (lambda: m.extend(3), "num_classes must be a whole number of at least 4, got 3"),
+        (lambda: m.extend(5, x=points(OLD)), "x and y must be given together"),
+        (lambda: m.extend(5, points(OLD), OLD + 2), r"y must be whole numbers in \[0, 5\)"),
+        (
+            lambda: MarginClassifier(keras.layers.Dense(2), heads.ArcFace(3)).extend(4),
+            "a model that is built",
+        ),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()

@@ -89,6 +89,23 @@ FAILS = {
     "epsilon-lost-in-half-precision": "..xxx",
     "gradient-through-the-cosine": "xxxx....",
     "labels-in-float16": "..xx.xx",
+    "deviation-of-one-image": "x...",
+    "good-images-without-gradient": "xxxx..",
+    "value-against-its-gradient": ".xxxxx.",
+    "length-held-in-its-box": "xxx..x",
+    "easy-margin-by-default": "...x...",
+    "hard-negatives-pulled-closer": "xxx...",
+    "jump-where-a-class-becomes-hard": "...x...",
+    "order-taken-for-rank": ".xxx",
+    "scale-that-holds-the-median-at-one-half": "xxxx",
+    "scale-of-two-classes": "x..",
+    "margins-of-balanced-classes": "..x..",
+    "subcenters-that-begin-alike": "xxx",
+    "margins-left-out-in-silence": "xxxxxx",
+    "smoothing-that-stops-the-angle": "...xxx",
+    "decay-as-a-hidden-rate": "..xx",
+    "margin-in-a-weights-file": "xx.x",
+    "nan-times-weight-zero": ".xx",
 }
 ROUNDING = {"acos-at-one", "sine-from-the-cosine", "cosine-in-half-precision"}
 
@@ -236,8 +253,12 @@ FIGURES = {
         "65520": lambda: f"{min(i for i in range(65504, 65536) if np.isinf(tf.cast(i, 'float16')))}",
     },
 }
+FIGURES |= {
+    "good-images-without-gradient": {"23°": lambda: f"{math.degrees(0.4):.0f}°"},
+}
 # What a record chooses, and round angles, need no proof.
 SETTINGS = {"0.5", "0.35", ".35", "0.2", "0.99", ".99", "28.6", "2049", "100", "180°"}
+SETTINGS |= {"0.1", "0.15", "0.3", "0.4", "110"}
 SETTINGS |= {"1e-3", "1e-5", "1e-6", "1e-7", "1e-9", "1e-12", "1e-30"}
 NUMBER = r"(?<![\w.])-?\d*\.?\d+(?:e-?\d+)?(?: ?%|°)?"
 

@@ -66,6 +66,51 @@ def made(cls=MarginClassifier, classes=10, **kwargs):
     return model
 
 
+def from_folders(folder, size=32):
+    """Images in one folder a person, as a data set, and how many people there are."""
+    data = keras.utils.image_dataset_from_directory(
+        folder, label_mode="int", image_size=(size, size), batch_size=16, seed=0
+    )
+    return data, len(data.class_names)
+
+
+def on_a_backbone(backbone, classes, dim=64, **head):
+    """A network of keras.applications without its top, and a linear embedding: no ReLU comes after it."""
+    layers = [backbone, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(dim)]
+    return MarginClassifier(keras.Sequential(layers), heads.ArcFace(classes, **head))
+
+
+def frozen_first(model, data, optimizer, epochs=(1, 1)):
+    """The new layers alone, and then all; compiled anew, for what trains is a part of the program."""
+    backbone = model.encoder.layers[0]
+    for epoch, free in zip(epochs, (False, True), strict=True):
+        backbone.trainable = free
+        model.compile(optimizer())
+        model.fit(data, epochs=epoch, verbose=0)
+    return model
+
+
+class Mixup(MarginClassifier):
+    """Each image mixed with another: λ·CE(one label) + (1 - λ)·CE(other), a margin at one label at a time."""
+
+    def compute_loss(self, x, y, y_pred, sample_weight=None, training=True):
+        if not training:
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        one, other, share = y[:, 0], y[:, 1], ops.cast(y[:, 2], "float32") / 1000
+        first = super().compute_loss(x, one, y_pred, share, training)
+        return first + super().compute_loss(x, other, y_pred, 1 - share, training)
+
+
+def mixed(x, y, seed=0):
+    """Images (N, ...), and (N, 3) whole numbers: two labels, and how many thousandths are of the first."""
+    rng = np.random.default_rng(seed)
+    other = rng.permutation(len(x))
+    share = np.round(rng.beta(0.4, 0.4, len(x)), 3)
+    by_image = share.reshape(-1, *[1] * (x.ndim - 1))
+    labels = np.stack([y, y[other], np.round(1000 * share)], axis=-1).astype("int32")
+    return (by_image * x + (1 - by_image) * x[other]).astype("float32"), labels
+
+
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="one of them is a TensorFlow loop"
 )
@@ -120,3 +165,83 @@ def test_strangers_stop_it():
     assert 0 < max(history["val_tar"]) <= 1
     assert len(history["val_tar"]) <= 10
     assert model.head.margin == 0.3
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Twelve images of each of three digits, as somebody has them on a disk."""
+    folder = tmp_path_factory.mktemp("people")
+    for digit in range(3):
+        (folder / f"person{digit}").mkdir()
+        for i, image in enumerate(X[digit == Y][:12]):
+            keras.utils.save_img(folder / f"person{digit}" / f"{i}.png", image[..., None], scale=False)
+    return folder
+
+
+@pytest.mark.full  # compiles a whole network, twice
+def test_a_backbone_on_own_images_frozen_first_in_half_precision(folders):
+    """A network of keras.applications with random weights; nothing is downloaded."""
+    keras.utils.set_random_seed(0)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        data, classes = from_folders(folders)
+        backbone = keras.applications.MobileNet(
+            input_shape=(32, 32, 3), alpha=0.25, include_top=False, weights=None
+        )
+        model = on_a_backbone(backbone, classes, scale=16.0)
+        start = [w.copy() for w in backbone.get_weights()]
+        directions = model_directions(model)
+        seen = []
+
+        def optimizer():
+            seen.append([np.array_equal(a, b) for a, b in zip(start, backbone.get_weights(), strict=True)])
+            return keras.optimizers.Adam(1e-3)
+
+        frozen_first(model, data, optimizer)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert all(seen[1])  # as it was when the first part ended
+    assert not any(
+        np.array_equal(a, b.value)
+        for a, b in zip(start, backbone.weights, strict=True)
+        if b.trainable and "kernel" in b.path
+    )
+    assert keras.backend.standardize_dtype(model.head.class_directions.dtype) == "float32"
+    assert not np.array_equal(model_directions(model), directions)
+    assert np.isfinite(model.embed(data)).all()
+
+
+def model_directions(model):
+    model(np.zeros((1, 32, 32, 3), "float32"))
+    return ops.convert_to_numpy(model.head.class_directions)
+
+
+def test_averaged_weights_are_taken_at_the_end():
+    """EMA is an argument of the optimizer: what the model holds after `fit` is the average."""
+    model, plain = made(), made()
+    model.compile(keras.optimizers.Adam(0.003, use_ema=True, ema_momentum=0.9))
+    for m in (model, plain):
+        m.fit(X[:320], Y[:320], epochs=1, verbose=0, shuffle=False)
+    own, last = (ops.convert_to_numpy(m.head.class_directions) for m in (model, plain))
+    apart = np.abs(own - last).max()
+    assert apart > 0
+    assert apart < 0.1
+
+
+def test_mixup_is_two_losses_with_a_margin_each():
+    model = made(Mixup)
+    model.compile(keras.optimizers.Adam(0.003), metrics=[])
+    x, y = mixed(X, Y)
+    losses = model.fit(x, y, epochs=3, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    y_pred = model(x[:20], training=True)
+    found = float(model.compute_loss(x[:20], ops.convert_to_tensor(y[:20]), y_pred))
+    logits = [model.head(y_pred["embeddings"], y[:20, i]) for i in (0, 1)]
+    each = [keras.losses.sparse_categorical_crossentropy(y[:20, i], z, True) for i, z in enumerate(logits)]
+    share = y[:20, 2] / 1000
+    assert found == pytest.approx(np.mean(share * each[0] + (1 - share) * each[1]), rel=1e-4)
+    plain = made()
+    plain(X[:1])
+    plain.set_weights(model.get_weights())
+    assert plain.evaluate(X_TEST, Y_TEST, verbose=0)[1] > 0.6

@@ -71,6 +71,78 @@ def test_a_case_by_hand():
     assert verification.tar_at(similarity, same, 0.25) == 0.75
 
 
+def people(n, seed=0, apart=3.0):
+    rng = np.random.default_rng(seed)
+    same = np.arange(n) % 2 == 0
+    return rng.normal(apart * same), same
+
+
+@pytest.mark.parametrize("far", [0.1, 0.01])
+def test_a_threshold_holds_its_rate_and_its_interval_is_that_of_the_bootstrap(far):
+    similarity, same = people(4000)
+    found = verification.threshold(similarity, same, far)
+    assert found.far <= far < np.mean(similarity[~same] >= np.max(similarity[similarity < found.value]))
+    assert found.tar == pytest.approx(verification.tar_at(similarity, same, far))
+    assert float(found) == found.value
+    assert found.enough
+    assert "Too few" not in str(found)
+    wrong, draws = similarity[~same], np.random.default_rng(1)
+    resampled = [
+        verification.threshold(
+            np.concatenate([draws.choice(wrong, len(wrong)), similarity[same]]), np.sort(same), far, draws=100
+        ).value
+        for _ in range(400)
+    ]
+    np.testing.assert_allclose(found.interval, np.quantile(resampled, [0.025, 0.975]), atol=0.12)
+    assert found.interval[0] < found.value < found.interval[1]
+
+
+def test_the_interval_covers_the_true_threshold_as_often_as_it_says():
+    true = 1.2815515655446004  # above it lies a tenth of a normal distribution
+    hits = 0
+    for seed in range(200):
+        low, high = verification.threshold(*people(400, seed), 0.1, draws=400).interval
+        hits += low <= true <= high
+    assert 0.88 <= hits / 200 <= 0.99
+
+
+def test_too_few_pairs_are_told():
+    found = verification.threshold(*people(200), far=1e-3)
+    assert not found.enough
+    assert "Too few pairs to claim a false accept rate of 0.001" in found.words
+    assert "at least 3000 pairs" in found.words
+    assert found.far == 0
+    nothing = verification.threshold([0.9, 0.1], [False, True], far=0.01)
+    assert (nothing.value, nothing.tar, nothing.far) == (np.inf, 0, 0)
+    tied = verification.threshold([0.5] * 4, [True, False] * 2, far=0.4)
+    assert tied.value == np.inf
+
+
+def test_calibration_finds_the_line_that_made_the_pairs():
+    draws = np.random.default_rng(0)
+    similarity = draws.uniform(-1, 1, 40_000)
+    same = draws.random(40_000) < 1 / (1 + np.exp(-(8 * similarity - 2)))
+    found = verification.calibrate(similarity, same)
+    assert found.slope == pytest.approx(8, rel=0.05)
+    assert found.offset == pytest.approx(-2, rel=0.05)
+    p = found(similarity)
+    for low in (0.1, 0.5, 0.8):
+        inside = (p > low) & (p < low + 0.1)
+        assert np.mean(same[inside]) == pytest.approx(p[inside].mean(), abs=0.04)
+    # Another share of pairs of one person moves the odds by as much.
+    odds = lambda p: p / (1 - p)  # noqa: E731
+    moved = odds(found(0.2, share=0.01)) / odds(found(0.2))
+    assert moved == pytest.approx(odds(0.01) / odds(found.share))
+
+
+def test_calibration_of_separated_and_shifted_pairs_is_finite():
+    found = verification.calibrate([0.1, 0.2, 0.8, 0.9], [False, False, True, True])
+    assert 0 < found.slope < 1e3
+    shifted = verification.calibrate([1000.1, 1000.2, 1000.8, 1000.9], [False, False, True, True])
+    np.testing.assert_allclose(shifted(1000.5), found(0.5), rtol=1e-6)
+    assert np.isfinite(found([-1e9, 1e9])).all()
+
+
 def test_recall():
     angles = np.array([0.0, 0.1, 1.0, 1.1, 2.2])
     x = np.stack([np.cos(angles), np.sin(angles)], axis=-1) * [[1.0], [5], [1], [9], [1]]
@@ -113,6 +185,19 @@ def test_recall_of_a_collapsed_encoder_is_chance_in_any_order(k):
             lambda: verification.tar_at([1, 2], [True, False], 1.5),
             ValueError,
             r"far must be a rate in \[0, 1\]",
+        ),
+        (
+            lambda: verification.threshold([1, 2], [True, False], 0),
+            ValueError,
+            r"far must be a rate in \(0, 1\)",
+        ),
+        (lambda: verification.threshold([1, 2], [True, False], draws=1), ValueError, "draws must be a whole"),
+        (lambda: verification.threshold([1, 2], [True, True]), ValueError, "pairs of both kinds"),
+        (lambda: verification.calibrate([1, 1], [True, False]), ValueError, "not the same for all pairs"),
+        (
+            lambda: verification.calibrate([1, 2], [True, False])(0.1, share=1),
+            ValueError,
+            r"share must be a share in \(0, 1\)",
         ),
         (lambda: verification.recall_at(np.eye(3), [0, 1, 2]), ValueError, "labels must have somebody twice"),
         (

@@ -13,13 +13,22 @@ Gradients of naive forms are TensorFlow's, since that is the backend that is
 taught. Angles are in radians unless a label says degrees.
 """
 
-from marginlab.hazards import arcface, beyond_mnist, cosface, normface, softmax, sphereface, two_dimensions
+from marginlab.hazards import (
+    after_arcface,
+    arcface,
+    beyond_mnist,
+    cosface,
+    normface,
+    softmax,
+    sphereface,
+    two_dimensions,
+)
 from marginlab.hazards.helpers import pairs, slopes
 from marginlab.hazards.record import Hazard, Result
 
 __all__ = ["HAZARDS", "Hazard", "Result", "pairs", "slopes"]
 
-_CHAPTERS = (two_dimensions, softmax, normface, sphereface, cosface, arcface, beyond_mnist)
+_CHAPTERS = (two_dimensions, softmax, normface, sphereface, cosface, arcface, beyond_mnist, after_arcface)
 HAZARDS: dict[str, Hazard] = {
     record.name: record
     for chapter in _CHAPTERS

@@ -287,7 +287,10 @@ class degrees_for_radians:
         "cosine rises where it should fall."
     )
     cure = "`heads.ArcFace` takes radians, says so, and refuses anything outside [0, π]."
-    met = ("auroua/InsightFace_TF#1", "KevinMusgrave/pytorch-metric-learning: up to 2.9 margin=28.6, in degrees")
+    met = (
+        "auroua/InsightFace_TF#1",
+        "KevinMusgrave/pytorch-metric-learning: up to 2.9 margin=28.6, in degrees",
+    )
     axis, quantity = "angle θ to the true class (rad)", "ψ(θ), m = 28.6°"
     see = "The naive ψ rises over nearly all angles."
     points = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
