@@ -180,10 +180,10 @@ class Explorer {
     this.say();
   }
 
-  /** What is being done; else what of a link could not be, and what to look at. */
+  /** What is being done; else what of a link could not be, and what to look at; else with which images. */
   say(doing = "") {
     const few = this.used === "first" && this.given.all ? `With ${FEW} images; the others are coming.` : "";
-    this.status.textContent = doing || few || [this.wrong, this.hint].filter(Boolean).join(" ");
+    this.status.textContent = doing || [this.wrong, this.hint].filter(Boolean).join(" ") || few;
   }
 
   giveUp(text) {
