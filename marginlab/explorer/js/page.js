@@ -48,6 +48,7 @@ class Explorer {
   used = "all"; // the images of the run that is shown
   ready = false; // whether the worker has all of them
   given = {}; // of the files of images those that it was given
+  lost = ""; // what is told of a file of images that did not load
 
   constructor(root, name, { workerText, images }) {
     this.root = root;
@@ -206,13 +207,15 @@ class Explorer {
   give(which) {
     const post = (images) => {
       this.worker.postMessage({ which, images });
+      this.lost = "";
       this.view.notice("");
       return true;
     };
     const told = (error) => {
       delete this.given[which];
       this.say();
-      this.view.notice(`${error.message ?? error} ${PICTURE}`);
+      this.lost = `${error.message ?? error} ${PICTURE}`;
+      this.view.notice(this.lost);
       if (this.used === "first" && this.root.dataset.state === "waiting") this.arrive();
       return false;
     };
@@ -281,7 +284,7 @@ class Explorer {
     if (frame.stage < this.shown) return this.say("Making the run again from which this one goes on …");
     if (frame.stage !== this.stage) {
       this.say();
-      this.view.notice("");
+      this.view.notice(this.lost);
       this.view.reset(this.about(frame.stage));
     }
     this.stage = frame.stage;
