@@ -242,16 +242,15 @@ class MagFace(CosineHead):
         return geometry.ucos(theta + least + (most - least) * share)
 
     def penalty(self, x: Tensor, counts: Tensor | None = None) -> Tensor:
-        if counts is None:
-            counts = ops.ones(ops.shape(x)[:1], dtype="bool")
+        rows: Any = ops.ones(ops.shape(x)[:1], dtype="bool") if counts is None else counts
         # The rows themselves, or the gradient of a NaN among those that do not count would be NaN times 0.
-        length = geometry.norm(ops.where(counts[:, None], x, 0.0))
+        length = geometry.norm(ops.where(rows[:, None], x, 0.0))
         low, high = self.norms
         held = ops.maximum(length, low)
         # Naive form: 1/a, whose slope has no end where embeddings are short.
         g = 1 / held + held / high**2 + (1 / high**2 - 1 / low**2) * (length - held)
-        counts = ops.cast(counts, g.dtype)
-        return self.settings["pull"] * ops.sum(counts * g) / ops.maximum(ops.sum(counts), 1.0)
+        rows = ops.cast(rows, g.dtype)
+        return self.settings["pull"] * ops.sum(rows * g) / ops.maximum(ops.sum(rows), 1.0)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"margins": list(self.ends), "norms": list(self.norms)}
