@@ -197,8 +197,8 @@ def _axes(ax, figsize=SQUARE):
     return plt.subplots(figsize=figsize)[1] if ax is None else ax
 
 
-def _colour(k, name=""):
-    return COLOURS.get(name, PALETTE[k % len(PALETTE)])
+def _colour(k: int, name: str = "") -> str:
+    return COLOURS[name] if name in COLOURS else PALETTE[k % len(PALETTE)]
 
 
 def _halo(width=3.5, colour="white"):
