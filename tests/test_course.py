@@ -127,8 +127,9 @@ def test_bundle_and_wheel_hold_no_secret_and_the_smoke_test_passes(tmp_path):
     assert not [line for line in prose if line in package]
     assert not [name for name in files if "test_" in name and name != "smoke_test.py"]
     assert "smoke_test.py" in files["START.md"].decode()
-    for name in SHEETS:  # what a chapter links to is there
-        for link in re.findall(r"\]\(\.\./\.\./([^)#]+)", files[f"lessons/{name}/lesson.ipynb"].decode()):
+    for name in SHEETS:  # what a chapter links to is there, and what its cells read
+        text = files[f"lessons/{name}/lesson.ipynb"].decode()
+        for link in re.findall(r"""(?:\]\(|Path\(\\")\.\./\.\./([^)#\\]+)""", text):
             assert link in files
     env = os.environ | {"PYTHONPATH": str(tmp_path / "home")}
     done = subprocess.run(

@@ -95,10 +95,11 @@ def jupyter(folder, program="jupyterlab", shows="LabApp"):
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """JupyterLab on the lessons, in a copy, so that running them changes no file here."""
-    folder = tmp_path_factory.mktemp("lessons")
-    for path in NOTEBOOKS:
-        (folder / path.parent.name).mkdir(exist_ok=True)
-        (folder / path.parent.name / path.name).write_bytes(path.read_bytes())
+    folder = tmp_path_factory.mktemp("checkout")
+    for path in [*NOTEBOOKS, *ROOT.glob("book/results/*.json")]:  # the chapters show these
+        copy = folder / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
     with jupyter(folder) as url:
         yield url
 
@@ -131,7 +132,7 @@ def run_all_cells(page, url):
 
 def test_lesson_runs_in_jupyterlab_and_its_slider_retrains(lab, browser):
     page = browser.new_page(viewport={"width": 1300, "height": 1000})
-    run_all_cells(page, f"{lab}/lab/tree/05_arcface/lesson.ipynb")
+    run_all_cells(page, f"{lab}/lab/tree/lessons/05_arcface/lesson.ipynb")
     outputs = page.evaluate(
         f"() => JSON.stringify({NOTEBOOK}.widgets.map(c => c.model.outputs?.toJSON() ?? []))"
     )

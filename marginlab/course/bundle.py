@@ -33,9 +33,10 @@ def bundle(target: str | Path, source: str | Path = "lessons") -> Path:
                 zipped.write(path, path.relative_to(root))
         for path in sorted((root / "book").glob("*.md")):
             zipped.write(path, path.relative_to(root))
-        measured = Path("tests/benchmarks/results.json")  # chapter 7 shows it where there is one
-        if (root / measured).exists():
-            zipped.write(root / measured, measured)
+        # What was measured: the chapters show it, from files beside them.
+        for path in (root / "tests/benchmarks/results.json", *sorted(root.glob("book/results/*.json"))):
+            if path.exists():
+                zipped.write(path, path.relative_to(root))
         # pip needs README.md: pyproject.toml names it.
         for name in ("pyproject.toml", "constraints.txt", "README.md", "LICENSE"):
             zipped.write(root / name, name)
