@@ -164,7 +164,9 @@ def _page(root):
     out, before = [], None
     for lesson, question in every(root):
         if lesson != before:
-            out.append(f"\n## Chapter {int(lesson[:2])}\n")
+            first = json.loads((root / "lessons" / lesson / "lesson.ipynb").read_text(encoding="utf-8"))
+            title = "".join(first["cells"][0]["source"]).splitlines()[0].lstrip("# ")
+            out.append(f"\n## {int(lesson[:2])}. {title}\n")
             before = lesson
         right = next(choice for choice in question.choices if choice.get("right"))
         choices = "\n".join(f"- {choice['text'].strip()}" for choice in question.choices)

@@ -10,8 +10,14 @@ WORDS, LINES = 200, 25  # a minute, of prose and of code
 
 
 def minutes(doctree):
-    """Minutes that it takes to read the prose and the code of a page, without what is folded away."""
-    words = sum(len(p.astext().split()) for p in doctree.findall(nodes.paragraph))
+    """Minutes that it takes to read the prose and the code of a page, without what is folded or asked."""
+    words, asked = 0, False
+    for node in doctree.findall(lambda node: isinstance(node, nodes.paragraph | nodes.raw)):
+        # A question is not read on the way, but answered by who likes.
+        if isinstance(node, nodes.raw):
+            asked = "<fieldset" in node.astext() or (asked and "</fieldset>" not in node.astext())
+        elif not asked:
+            words += len(node.astext().split())
     folded = {
         block
         for cell in doctree.findall(nodes.container)
