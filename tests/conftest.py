@@ -34,9 +34,9 @@ LAST = ["test_pages"]
 # `make test-all` (--full) takes them all.
 SAMPLED = {
     "test_numerics": 3,
-    "test_blockwise": 3,
+    "test_blockwise": 2,
     "test_heads": 4,
-    "test_in_use": 3,
+    "test_in_use": 2,
     "test_classifier": 2,
     "test_checks": 8,
     "test_room": 5,

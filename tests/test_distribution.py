@@ -152,7 +152,8 @@ def one_process(names, tmp_path_factory):
     return worker.finish()
 
 
-@pytest.mark.parametrize(("mode", "share"), [pytest.param("data", 10, marks=pytest.mark.full), ("model", 5)])
+@pytest.mark.full
+@pytest.mark.parametrize(("mode", "share"), [("data", 10), ("model", 5)])
 def test_two_processes_train_as_one(mode, share, names, one_process, tmp_path):
     for worker in workers(tmp_path, 2, mode=mode, heads=names):
         lines = worker.finish()

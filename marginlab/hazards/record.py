@@ -1,5 +1,6 @@
 """What a record of a hazard is: it runs, says where it fails, and shows itself as a table or a plot."""
 
+import functools
 import inspect
 import textwrap
 from collections.abc import Callable
@@ -69,7 +70,14 @@ class Hazard:
 
     def run(self, points: ArrayLike | None = None) -> Result:
         """A `Result` at points ``(n,)``, by default the record's own."""
-        points = self.points if points is None else np.asarray(points)
+        return self._own if points is None else self._at(np.asarray(points))
+
+    @functools.cached_property
+    def _own(self) -> Result:
+        """At its own points. Some train for seconds, and table, plot and words show the same run."""
+        return self._at(self.points)
+
+    def _at(self, points: np.ndarray) -> Result:
         with np.errstate(all="ignore"):  # what NumPy would warn of is what is shown
             naive, cured = (np.asarray(form(points), "float64") for form in (self.naive, self.cured))
             truth = self.truth and np.asarray(self.truth(points), "float64")
@@ -77,9 +85,8 @@ class Hazard:
 
     def fails(self, values: ArrayLike) -> np.ndarray:
         """At which of the record's points values ``(n,)`` fail as described: booleans ``(n,)``."""
-        truth = self.truth and np.asarray(self.truth(self.points), "float64")
         with np.errstate(all="ignore"):
-            return self.wrong(self.points, np.asarray(values, "float64"), truth)
+            return self.wrong(self.points, np.asarray(values, "float64"), self._own.truth)
 
     def source(self, form: str = "naive") -> str:
         """The source of `naive`, `cured` or `truth`, as the book shows it."""
