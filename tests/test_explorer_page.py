@@ -523,17 +523,16 @@ def test_no_band_of_the_page_is_empty(open_page, site, size):
         page.evaluate("document.querySelector('#explorer').dataset.state = ''")
         slider(page, "head").select_option(head)
         begun(page)
-        page.wait_for_timeout(300)
-        blank = page.evaluate(
+        # Words come with the frames of a run, and a busy machine is late with both.
+        page.wait_for_function(
             """() => [...document.querySelectorAll(".mlx-told, .mlx-key, .mlx-point, .mlp-status")]
-            .filter(e => e.clientHeight).map(e => {
+            .filter(e => e.clientHeight).every(e => {
                 const range = document.createRange();
                 range.selectNodeContents(e);
-                const text = range.getBoundingClientRect();
-                return [e.className, e.getBoundingClientRect().height - text.height];
-            })"""
+                return e.getBoundingClientRect().height - range.getBoundingClientRect().height <= 40;
+            })""",
+            timeout=20_000,
         )
-        assert [row for row in blank if row[1] > 40] == [], head
 
 
 RING = [(0.5 + 0.25 * math.cos(k / 4), 0.5 + 0.35 * math.sin(k / 4)) for k in range(26)]
