@@ -59,6 +59,16 @@ def test_a_table_of_runs_says_their_scale_and_their_seeds(path):
     assert [table for cell in cells if cell.cell_type == "code" for table in unfair(cell.source)] == []
 
 
+@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.stem == "lesson"], ids=lambda p: p.parent.name)
+def test_a_table_that_is_made_is_shown(path):
+    """A notebook shows what its cell ends in. A table before that is made, and nobody sees it."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code":
+            body = ast.parse(re.sub(r"^%.*$", "", cell.source, flags=re.M)).body
+            made = [part for part in body if ast.unparse(part).startswith("table(")]
+            assert made in ([], body[-1:]), cell.id
+
+
 def test_a_table_without_them_is_found():
     table = 'table({"head": heads, "test images right": right}, of="%s")'
     assert len(unfair(table % "One run each.")) == 1
