@@ -143,6 +143,7 @@ def page(browser):
     """A page that remembers what it asked for, what came, and what went wrong."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
+    page.set_default_timeout(120_000)  # a busy machine is slow, and that is no failure
     page.outside, page.errors, page.sizes = [], [], {}
     inside = ("file:", "data:", "blob:", "http://127.0.0.1:")
     page.on("request", lambda r: r.url.startswith(inside) or page.outside.append(r.url))
