@@ -144,7 +144,7 @@ class BlockwiseCrossentropy(keras.losses.Loss):
 class SampledCrossentropy(BlockwiseCrossentropy):
     """The loss over some of the wrong classes, others in each step, for classes too many even for blocks.
 
-    model.compile("adam", loss=SampledCrossentropy(share=0.1))
+    ``model.compile("adam", loss=SampledCrossentropy(share=0.1))``
 
     A step takes the true class and a random share of the blocks of classes, and subtracts log of the share
     from the logits of the wrong ones: their sum of exp(logit) is then that of all classes in the mean, so

@@ -402,7 +402,7 @@ CASES = {
     "lying": (with_cell(LYING, "loss-answer"), FULL - 5, ""),
     "script": (with_scripts, FULL, "could run"),
     "disk": (with_cell("for k in range(40):\n    open(f'big{k}', 'wb').write(bytes(2**28 - 1))"), FULL, ""),
-    "fork": (with_cell("import os\nwhile True:\n    os.fork()", "break-any"), FULL, ""),
+    "fork": (with_cell("import os\nwhile True:\n    os.fork()", "picture-all"), FULL, ""),
 }
 STUBBORN = """while True:
     try:
