@@ -452,7 +452,7 @@ def test_hostile_and_broken_submissions_get_what_they_earned_and_a_sentence(clas
         "renamed": "was called",
         "json": "not a notebook that can be read",
         "missing": "nothing to mark",
-        "twice": "exercises.ipynb (6 answers) was marked, and not exercises (1).ipynb (0 answers)",
+        "twice": "exercises.ipynb (8 answers) was marked, and not exercises (1).ipynb (0 answers)",
     }
     for name, words in sentences.items():
         assert words in " ".join(rows[name]["said"]), (name, rows[name]["said"])
