@@ -7,12 +7,7 @@ import pytest
 from built import LESSONS, NAMES, ROOT, load
 
 QUESTIONS = list(asking.every(ROOT))
-
-
-def right_of(name):
-    """The place of the right choice of a question."""
-    (choices,) = [question.choices for _, question in QUESTIONS if question.id == name]
-    return next(k for k, choice in enumerate(choices) if choice.get("right"))
+BY_ID = {question.id: question for _, question in QUESTIONS}
 
 
 def test_there_are_four_and_more_in_each_chapter_and_eight_reach_back():
@@ -22,7 +17,7 @@ def test_there_are_four_and_more_in_each_chapter_and_eight_reach_back():
     assert sum(question.back for _, question in QUESTIONS) >= 8
     ids = [question.id for _, question in QUESTIONS]
     assert len(ids) == len(set(ids))
-    places = [next(k for k, c in enumerate(q.choices) if c.get("right")) for _, q in QUESTIONS]
+    places = [question.right for _, question in QUESTIONS]
     assert max(map(places.count, places)) < 0.7 * len(places)  # no place is always the right one
 
 
@@ -71,7 +66,7 @@ def test_a_page_gives_the_reason_of_each_choice_and_keeps_what_was_right(book, p
     load(page, (book / f"{LESSONS[1]}.html").as_uri())
     field = page.locator("#question-loss-at-69")
     assert field.locator(".marginlab-why:visible").count() == 0
-    right = right_of("loss-at-69")
+    right = BY_ID["loss-at-69"].right
     field.get_by_role("radio").nth((right + 1) % 3).check()
     assert field.locator(".marginlab-why:visible").inner_text().startswith("No.")
     assert field.locator("legend").inner_text() == "Question"
@@ -97,7 +92,7 @@ def test_without_storage_or_with_nonsense_in_it_a_page_works(book, page, script)
     page.add_init_script(script)
     load(page, (book / f"{LESSONS[1]}.html").as_uri())
     field = page.locator("#question-loss-at-69")
-    field.get_by_role("radio").nth(right_of("loss-at-69")).check()
+    field.get_by_role("radio").nth(BY_ID["loss-at-69"].right).check()
     assert field.locator("legend").inner_text() == "Question ✓"
 
 

@@ -33,6 +33,16 @@ def test_cell_ids_are_unique_over_the_book():
     assert len(ids) == len(set(ids))
 
 
+every_lesson = pytest.mark.parametrize(
+    "path", [p for p in NOTEBOOKS if p.stem == "lesson"], ids=lambda p: p.parent.name
+)
+
+
+def parsed(source):
+    """A cell's code, without the lines that only IPython reads."""
+    return ast.parse(re.sub(r"^%.*$", "", source, flags=re.M))
+
+
 # Headings of what a run ends with. A table of such says its seeds and its scale, or compares what it may not.
 ENDS = re.compile(
     r"\bright\b|final loss|nine in ten|half within|error rate|circle in use|arc of|dies at|length$"
@@ -42,7 +52,7 @@ ENDS = re.compile(
 def unfair(source):
     """The headings of the tables in a cell that hold results of runs and do not say of which."""
     found = []
-    for call in ast.walk(ast.parse(re.sub(r"^%.*$", "", source, flags=re.M))):
+    for call in ast.walk(parsed(source)):
         if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "table":
             text = ast.unparse(call.args[0])
             heads = [n.value for n in ast.walk(call.args[0]) if isinstance(n, ast.Constant)]
@@ -53,18 +63,18 @@ def unfair(source):
     return found
 
 
-@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.stem == "lesson"], ids=lambda p: p.parent.name)
+@every_lesson
 def test_a_table_of_runs_says_their_scale_and_their_seeds(path):
     cells = nbformat.read(path, as_version=4).cells
     assert [table for cell in cells if cell.cell_type == "code" for table in unfair(cell.source)] == []
 
 
-@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.stem == "lesson"], ids=lambda p: p.parent.name)
+@every_lesson
 def test_a_table_that_is_made_is_shown(path):
     """A notebook shows what its cell ends in. A table before that is made, and nobody sees it."""
     for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "code":
-            body = ast.parse(re.sub(r"^%.*$", "", cell.source, flags=re.M)).body
+            body = parsed(cell.source).body
             made = [part for part in body if ast.unparse(part).startswith("table(")]
             assert made in ([], body[-1:]), cell.id
 

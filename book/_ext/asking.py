@@ -49,8 +49,9 @@ class Question:
             raise ValueError(f"{self.id}: the proof asserts nothing")
 
     @property
-    def anchor(self) -> str:
-        return re.sub(r"[^\w\- ]", "", self.after.lower()).replace(" ", "-")
+    def right(self) -> int:
+        """The place of the right choice."""
+        return next(k for k, choice in enumerate(self.choices) if choice.get("right"))
 
     def markdown(self) -> str:
         """The question as MyST: HTML around Markdown. Without scripts all reasons are shown."""
@@ -168,7 +169,7 @@ def _page(root):
             title = "".join(first["cells"][0]["source"]).splitlines()[0].lstrip("# ")
             out.append(f"\n## {int(lesson[:2])}. {title}\n")
             before = lesson
-        right = next(choice for choice in question.choices if choice.get("right"))
+        right = question.choices[question.right]
         choices = "\n".join(f"- {choice['text'].strip()}" for choice in question.choices)
         link = f"[where it stands](../lessons/{lesson}/lesson.ipynb)"
         out += [

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from fair import lines
+from fair import lines, shape
 from keras import layers, ops
 
 from marginlab import Trainer, encoders, geometry, heads, load_mnist, reference
@@ -99,15 +99,13 @@ def temperature():
             inner = ~np.isin(Y_TEST, [order[open_gap], order[(open_gap + 1) % 10]])
             found.append(
                 {
-                    "right": result.test_accuracy,
                     "arc": arc(result),
                     "gap": gap(result, scale),
                     "best": best_scale(trained_on(trainer), directions, Y_TRAIN),
                     "confidence": confidence(result.test_embeddings, directions, scale),
-                    "width": float(np.quantile(angles, 0.9)),
                     "inner width": float(np.quantile(angles[inner], 0.9)),
-                    "spacing": float(np.median(np.degrees(reference.spacing(directions)))),
                 }
+                | shape(result)
             )
         rows.append({"head": "normface", "scale": scale, "runs": found})
     return rows
@@ -206,13 +204,11 @@ def guards(scale=30.0):
                 close = own_angles(trained_on(trainer), directions, Y_TRAIN) < np.degrees(4.5e-3)
                 found.append(
                     {
-                        "right": result.test_accuracy,
                         "half": float(np.median(angles)),
-                        "width": float(np.quantile(angles, 0.9)),
-                        "spacing": float(np.median(np.degrees(reference.spacing(directions)))),
                         "close": float(close.mean()),
                         "nan": bool(np.isnan(result.losses).any()),
                     }
+                    | shape(result)
                 )
             rows.append({"head": name, "margin": margin, "scale": scale, "runs": found})
             print(f"m = {margin}, {name}: {np.median([r['right'] for r in found]):.2%}", flush=True)
