@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -27,6 +28,7 @@ from jupyter_cache.executors.utils import single_nb_execution
 from myst_nb.core.config import NbParserConfig
 from myst_nb.core.read import create_nb_reader
 from myst_parser.config.main import MdParserConfig
+from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["execute"]
@@ -89,9 +91,20 @@ def quietly():
 
 
 def execute(name, notebook):
-    return single_nb_execution(
-        notebook, cwd=str((ROOT / name).parent), timeout=CONFIG["timeout"], allow_errors=False
-    )
+    """Executes a page's code, in the folder of the page.
+
+    Naive: a kernel is told ports that are free. Another program takes one before the kernel binds it, and the
+    kernel dies. Cure: sockets that are files, in a folder of its own; Windows has only ports.
+    """
+    with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
+        files = {"transport": "ipc", "ip": str(Path(folder, "socket"))}
+        return single_nb_execution(
+            notebook,
+            cwd=str((ROOT / name).parent),
+            timeout=CONFIG["timeout"],
+            allow_errors=False,
+            config=Config() if os.name == "nt" else Config(KernelManager=files),
+        )
 
 
 def refresh():
