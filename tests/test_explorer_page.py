@@ -105,7 +105,7 @@ def trained(page, explorer="explorer", timeout=60_000):
 
 
 def settled(page):
-    """Waits until the picture, which follows the run at its own pace, has the last step; gives the line above."""
+    """Waits until the picture, which has a pace of its own, shows the last step; gives the line above it."""
     step = re.search(r"right after ([\d,]+)", trained(page))[1]
     page.wait_for_function(
         "step => document.querySelector('.mlx-now').innerText.includes(`step ${step}`)", arg=step
