@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import cited
 import numbered
 import pytest
-from built import LESSONS, PAGES, ROOT
 from bs4 import BeautifulSoup
+from built import LESSONS, PAGES, ROOT
 from pybtex.database import parse_file
 
 ENTRIES = parse_file(str(ROOT / "book" / "references.bib")).entries
@@ -21,7 +21,7 @@ def pages(book):
 
 
 @pytest.mark.parametrize(
-    "text, keys",
+    ("text", "keys"),
     [
         ("Liu and others (2016, 2017) read softmax", ["liu2016lsoftmax", "liu2017sphereface"]),
         ("(Deng and others, 2022), and", ["deng2022arcface"]),
@@ -63,7 +63,7 @@ def test_each_paper_has_an_address():
 
 
 @pytest.mark.parametrize(
-    "alt, first",
+    ("alt", "first"),
     [
         ("Psi against theta, from 0 to pi. Two curves.", "ψ against θ, from 0 to π."),
         ("At m = 0.5 it falls. Then not.", "At m = 0.5 it falls."),
@@ -104,7 +104,9 @@ def test_a_report_says_the_page_the_section_the_version_and_the_explorer(book, p
     page.wait_for_timeout(300)
     page.locator(".marginlab-report").click()
     text = page.locator(".marginlab-reported").input_value()
-    assert text.startswith("Page: 5. ArcFace: add to the angle\nSection: The common guards, compared\nVersion: ")
+    assert text.startswith(
+        "Page: 5. ArcFace: add to the angle\nSection: The common guards, compared\nVersion: "
+    )
     assert "Explorer: #explorer?head=arcface&margin=0.3\nWhat is wrong: " in text
     page.locator(".marginlab-report").click()
     assert page.locator(".marginlab-reported").count() == 1

@@ -439,7 +439,7 @@ class smoothing_that_stops_the_angle:
         "others is a number. In cosine units it is divided by s: at scale 64 it is reached early, and from "
         "there the loss pushes images away from their class."
     )
-    cure = "No smoothing beside a margin, which is there for the same end: `keras.losses` from plain labels."
+    cure = "No smoothing beside a margin: the one caps the gap that the other asks for."
     met = ("derived here: ln(p(C - 1)/(1 - p))/s",)
     axis, quantity = "gap of the cosines, 10 classes, s = 64", "slope of the loss in the true cosine"
     see = "Past the best gap the slope turns positive: the loss wants the image further away."

@@ -46,7 +46,9 @@ class margin_at_every_class:
 
 @record
 class margin_too_large_for_the_plane:
-    symptom = "The loss of CosFace with the paper's m = 0.35 and s = 64 will not fall below about 11."
+    symptom = (
+        "CosFace's loss with the paper's m = 0.35, s = 64 stays large: about 11 if no class is given up."
+    )
     why = (
         "On a circle of C classes neighbours are 2π/C apart, and the largest feasible margin is "
         "1 - cos(2π/C): 0.191 for ten. With m = 0.35 and s = 64 even perfect, evenly spaced clusters leave "

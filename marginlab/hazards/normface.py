@@ -226,7 +226,11 @@ class scale_too_large:
         "exp(-s·(cos θ_y - cos θ_j)). Two classes at s = 64 make that e^-90, which is less than any float32, "
         "and the gradient s·(1 - p) is nothing. A scale is for a number of classes."
     )
-    cure = "Take the least scale that allows the probability you want: `least_scale(num_classes, dim, 0.99)`."
+    cure = (
+        "Take a smaller scale. `least_scale` says from which one on a probability can be had; what the "
+        "errors allow may be less (chapter 2)."
+    )."
+    )
     met = ("ronghuaiyang/arcface-pytorch#38", "KevinMusgrave/pytorch-metric-learning#530")
     axis, quantity = "number of classes on the circle", "slope of the loss in θ, half-way to the border"
     see = "At s = 64 few classes leave nothing to learn from; the fitting scale keeps pulling."

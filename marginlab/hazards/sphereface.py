@@ -41,7 +41,7 @@ class multiplied_past_pi:
 
 @record
 class angle_clipped_as_a_cosine:
-    symptom = "Examples that start more than 90° from their class never come closer."
+    symptom = "Examples beyond 90° of their class are not pulled by it, and more of them stay there."
     why = (
         "The line clips to [0, π] to keep the angle in range, but what it clips is the cosine. Cosines below "
         "0 become 0, so every angle above 90° is read as 90°, where cos(2·90°) = -1; and a clipped value has "
