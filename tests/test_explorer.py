@@ -786,7 +786,7 @@ def test_a_digit_by_mouse_and_by_keys(view, explorer):
     x, y = (frame.embeddings[i] / reach * disc).tolist()
     view.mouse.move(box["x"] + box["width"] / 2 + x, box["y"] + box["width"] / 2 - y)
     view.wait_for_function("document.querySelector('.mlx-which').innerText.startsWith('A ')")
-    assert which.inner_text().startswith(f"A {labels[i]}, read as ")
+    assert which.inner_text().startswith(f"Digit {labels[i]}, read as ")
 
 
 CORNER = [(0.05, 0.05), (0.05, 0.35)], [(0.2, 0.05), (0.2, 0.35)]  # small, and in a corner

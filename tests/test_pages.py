@@ -16,6 +16,7 @@ def test_page_from_a_file(book, page, name):
         "[...document.querySelectorAll('article img')].every(i => i.complete && i.naturalWidth > 0)"
     )
     assert name not in MATHS or page.locator("article mjx-container").count()
+    assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
     text = page.locator("article").inner_text()
     assert "Traceback" not in text
     assert len(text) > 500

@@ -57,8 +57,9 @@ def _link(app, doctree, docname):
         if isinstance(part, str):
             return nodes.Text(part)
         words, it = part
-        where = it.bibliography_key.docname
-        return make_refnode(app.builder, docname, where, it.citation_id, [nodes.Text(words)])
+        where, title = it.bibliography_key.docname, it.tooltip_entry
+        told = title.text.render_as("text") if title else None
+        return make_refnode(app.builder, docname, where, it.citation_id, [nodes.Text(words)], told)
 
     for node in list(doctree.findall(nodes.Text)):
         if not isinstance(node.parent, nodes.reference | nodes.literal | nodes.raw | nodes.title):

@@ -102,6 +102,10 @@ class Explorer {
     }
     document.addEventListener("marginlab-seed", (/** @type {CustomEvent} */ { detail }) => this.seeded(detail));
     addEventListener("hashchange", () => this.linked());
+    // Who points at a symbol in the text sees what of the picture it is.
+    this.root.addEventListener("marginlab-look", (/** @type {CustomEvent} */ { detail }) =>
+      this.view.mark(Object.hasOwn(HINTS, detail) ? HINTS[detail].part : ""),
+    );
     this.linked(true);
   }
 

@@ -37,7 +37,7 @@ export function showPoint({ image, which, bars }, images, { frame, thetas, colou
   const values = logits(frame, focus, settings);
   const read = answer(frame, focus, settings);
   const theta = Number.isFinite(thetas[focus]) ? degrees(thetas[focus]) : "none";
-  write(which, `A ${labels[focus]}, read as ${read < 0 ? "nothing" : read}. θ to its class: ${theta}.`);
+  write(which, `Digit ${labels[focus]}, read as ${read < 0 ? "nothing" : read}. θ to its class: ${theta}.`);
   bars.title = settings.head === "softmax" && !frame.linear ? "Cosines" : "Logits";
   const [low, high] = [min(...values), max(...values)];
   const shown = (v) => (Number.isFinite(v) ? v.toFixed(abs(v) < 10 ? 1 : 0).replace("-", "−") : "NaN");
