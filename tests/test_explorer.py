@@ -204,7 +204,7 @@ def test_broken_it_says_at_which_step_which_image_and_why(explorer, sent):
     assert died["label"] == marginlab.load_mnist()[0][1][died["example"]]
     assert 0 <= died["theta"] < 1e-3
     assert np.isfinite(died["at"]).all()
-    assert "came out in float32 as" in died["why"]
+    assert "float32 rounds the cosine c" in died["why"]
     assert (
         f"NaN at step {died['step']}, at training image {died['example']:,}, a {died['label']}."
         in explorer.words

@@ -141,7 +141,7 @@ def test_broken_on_purpose_the_picture_says_where_and_why(notebook):
     dead.wait_for(timeout=60_000)
     words = dead.inner_text()
     assert re.match(r"Training image [\d,]+, a \d, ended it\.\n", words)
-    assert "came out in float32 as" in words
+    assert "float32 rounds the cosine c" in words
     choose.select_option("no")
     told(notebook, "right after 2500")
     assert not dead.is_visible()

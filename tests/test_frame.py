@@ -320,7 +320,7 @@ def test_why_a_run_ended_is_said_in_full():
     for c, flat in ((1.0, False), (1.0, True), (-1.0, False), (1.00000012, False), (-1.0000002, True)):
         said = forms.why(c, flat)
         assert said.startswith(
-            "The cosine c between this image and its class direction came out in float32 as "
+            "This image lies so nearly on the line of its class direction that float32 rounds"
         )
         assert f"{c:.8g}".replace("-", "−") in said
         assert "-" not in said

@@ -34,11 +34,11 @@ FORMS = {
     "demo-clip": Form("the demo’s clip", True, (0.0, 1 - 1e-5), False),
 }
 
-_CAME = "The cosine c between this image and its class direction came out in float32 as "
-_STEEP = f"{_CAME}exactly {{c}}. There acos has the slope −1/√(1 − c²) = −∞"
+_NEAR = "This image lies so nearly on the line of its class direction that float32 rounds the cosine c of the two to"
+_STEEP = f"{_NEAR} exactly {{c}}. There acos has the slope −1/√(1 − c²) = −∞"
 # Why a run ended in NaN: c had no acos; or it had, and the slope of ψ(acos c) is no number.
 WHY = {
-    "beyond": f"{_CAME}{{c}}. No angle has a cosine beyond ±1: its acos is NaN, and so is the loss.",
+    "beyond": f"{_NEAR} {{c}}. No angle has a cosine beyond ±1: its acos is NaN, and so is the loss.",
     "steep": f"{_STEEP}. The gradient then subtracts ∞ from ∞; and ∞ − ∞ is NaN.",
     "flat": f"{_STEEP}, and ψ the slope 0. The gradient multiplies them; and 0 · ∞ is NaN.",
     "other": "The loss or its gradient is no finite number.",
