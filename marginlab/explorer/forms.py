@@ -34,7 +34,10 @@ FORMS = {
     "demo-clip": Form("the demo’s clip", True, (0.0, 1 - 1e-5), False),
 }
 
-_NEAR = "This image lies so nearly on the line of its class direction that float32 rounds the cosine c of the two to"
+_NEAR = (
+    "This image lies so nearly on the line of its class direction that float32 rounds the cosine c of the two"
+    " to"
+)
 _STEEP = f"{_NEAR} exactly {{c}}. There acos has the slope −1/√(1 − c²) = −∞"
 # Why a run ended in NaN: c had no acos; or it had, and the slope of ψ(acos c) is no number.
 WHY = {
