@@ -267,6 +267,32 @@ def test_bad_comparisons(heads):
         marginlab.compare(*heads)
 
 
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"scale": 300.0}, "scale must be a number from 1 to 128"),
+        ({"naive": ["acos"]}, "naive must be one for each of 2 heads"),
+        ({"naive": ["acos", "asin"]}, "naive must be one of acos"),
+    ],
+)
+def test_comparisons_that_the_sliders_do_not_have(asked, words):
+    with pytest.raises(ValueError, match=words):
+        marginlab.compare("arcface", "cosface", **asked)
+
+
+def test_a_comparison_may_have_one_scale_and_a_broken_side():
+    both = marginlab.compare("normface", "arcface", scale=30.0, naive=(None, "acos"))
+    whole, broken = both.explorers
+    assert whole.settings["scale"] == broken.settings["scale"] == 30.0
+    assert (whole.settings["naive"], broken.settings["naive"]) == (None, "acos")
+    data, _ = both._repr_mimebundle_()
+    runs = [json.loads(text) for text in built.DATA.findall(data["text/html"])]
+    assert [run["settings"]["naive"] for run in runs] == [None, "acos"]
+    assert [bool(run["frames"][-1]["died"]) for run in runs] == [False, True]
+    assert runs[1]["frames"][-1]["loss"] is None
+    assert runs[1]["words"].startswith("The run ended in NaN at step")
+
+
 def test_a_comparison_has_one_seed_and_one_time(monkeypatch, explorer):
     both = marginlab.compare("cosface", "cosface", seed=2)
     one, two = both.explorers

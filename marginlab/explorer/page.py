@@ -11,6 +11,7 @@ import gzip
 import html as escaping
 import io
 import json
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -118,7 +119,8 @@ def _packed(frame):
     rows = {} if linear is None else {"linear": np.round(linear, 5).ravel().tolist()}
     return rows | {
         "step": frame.step,
-        "loss": round(frame.loss, 6),
+        "loss": round(frame.loss, 6) if math.isfinite(frame.loss) else None,  # JSON has no NaN
+        "died": getattr(frame, "died", None),
         "accuracy": round(frame.accuracy, 6),
         "reach": reach,
         "embeddings": base64.b64encode(shares.tobytes()).decode(),

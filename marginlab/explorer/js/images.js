@@ -5,10 +5,10 @@ const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 const shared = self; // into which the scripts of images put them
 
 /** A frame as the page has it, in some 6 kB, as one that can be drawn. */
-export function unpackFrame({ reach, embeddings, directions, linear, ...rest }) {
+export function unpackFrame({ reach, embeddings, directions, linear, loss, ...rest }) {
   const shares = new Int16Array(bytes(embeddings).buffer);
   const coordinates = Float32Array.from(shares, (v) => (v / 32767) * reach);
-  const frame = { ...rest, died: null, directions: Float32Array.from(directions), embeddings: coordinates };
+  const frame = { ...rest, loss: loss ?? Number.NaN, directions: Float32Array.from(directions), embeddings: coordinates };
   return linear ? { ...frame, linear: Float32Array.from(linear) } : frame;
 }
 

@@ -87,6 +87,7 @@ class Explorer {
     this.view.reset(this.about(this.settings.moves.length));
     for (const frame of frames) this.view.push((this.last = unpackFrame(frame)));
     this.view.done(words);
+    this.arrived = !this.last.died;
     this.showControls();
     this.say();
   }
