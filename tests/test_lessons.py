@@ -59,7 +59,8 @@ def test_the_explorer_stands_at_the_end_of_the_first_section_and_in_the_first_qu
     """Touched first, read second; where the chapter needs it again, a link brings it."""
     found = list(parts(nbformat.read(path, as_version=4).cells))
     place = next(k for k, (_, cell, _) in enumerate(found) if cell.source.startswith("explore("))
-    assert found[place][0] == 1 and found[place + 1][0] == 2
+    assert found[place][0] == 1
+    assert found[place + 1][0] == 2
     assert found[place][2] < found[-1][2] / 4
     after = "\n".join(cell.source for _, cell, _ in found[place + 1 :] if cell.cell_type == "markdown")
     assert after.count("](#explorer?") >= 2

@@ -8,7 +8,12 @@ const shared = self; // into which the scripts of images put them
 export function unpackFrame({ reach, embeddings, directions, linear, loss, ...rest }) {
   const shares = new Int16Array(bytes(embeddings).buffer);
   const coordinates = Float32Array.from(shares, (v) => (v / 32767) * reach);
-  const frame = { ...rest, loss: loss ?? Number.NaN, directions: Float32Array.from(directions), embeddings: coordinates };
+  const frame = {
+    ...rest,
+    loss: loss ?? Number.NaN,
+    directions: Float32Array.from(directions),
+    embeddings: coordinates,
+  };
   return linear ? { ...frame, linear: Float32Array.from(linear) } : frame;
 }
 
