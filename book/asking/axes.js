@@ -16,7 +16,7 @@ export function said({ log, digits = 0, unit = "" }, v) {
   if (!log) return plain(Number(v.toFixed(digits)).toFixed(digits)) + unit;
   if (v !== 0 && (abs(v) < 1e-3 || abs(v) >= 1e5)) {
     const [head, power] = v.toExponential(1).split("e");
-    return `${Number(head)}·10${[...plain(Number(power))].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(c)] ?? "⁻").join("")}${unit}`;
+    return `${head === "1.0" ? "" : `${Number(head)}·`}10${[...plain(Number(power))].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(c)] ?? "⁻").join("")}${unit}`;
   }
   return plain(Number(v.toPrecision(v >= 1 ? max(2, String(round(v)).length) : 2))) + unit;
 }

@@ -4,7 +4,7 @@ import { share, said, ticks, valueAt, within } from "./axes.js";
 import { drawn } from "./dom.js";
 
 const WIDE = 340;
-const PAD = { left: 46, right: 14, top: 14, bottom: 40 };
+const PAD = { left: 46, right: 14, top: 26, bottom: 40 };
 
 /** An SVG with axes; y may be missing, and then it is one line. Times and places are in px of its own. */
 export class Board {
@@ -12,7 +12,7 @@ export class Board {
     this.x = x;
     this.y = y.name ? y : null;
     const left = this.y ? PAD.left : PAD.right;
-    this.box = { left, right: WIDE - PAD.right, top: PAD.top, bottom: this.y ? 210 : 40 };
+    this.box = { left, right: WIDE - PAD.right, top: PAD.top, bottom: this.y ? 222 : 46 };
     this.high = this.box.bottom + PAD.bottom;
     this.svg = drawn("svg", { viewBox: `0 0 ${WIDE} ${this.high}`, role: "img", "aria-label": name });
     this.svg.classList.add("marginlab-board");
@@ -62,7 +62,7 @@ export class Board {
       this.#add("line", { x1: left, x2: right, y1: this.Y(v), y2: this.Y(v), class: "marginlab-faint" });
       text(left - 5, this.Y(v) + 4, said(this.y, v), "end");
     }
-    text(left - 34, top - 4, this.y.name, "start");
+    text(left - 34, top - 14, this.y.name, "start");
   }
 
   /** Marks and curves: each {points: [[x, y], …], right, here?}. A single point is a mark, with its word beside it. */

@@ -98,7 +98,7 @@ export const GUESSES = {
     };
     const height = slider(data.y, data.y.name, (v) => put(last, v));
     const order = { from: 0, to: places.length - 1, name: data.x.name };
-    const place = slider(order, data.x.name, (k) => go(k));
+    const place = slider(order, data.x.name, (k) => go(Math.round(k)));
     function go(k) {
       last = k;
       place.row.querySelector("input").setAttribute("aria-valuetext", said(data.x, places[k]));

@@ -5,15 +5,16 @@ const KEY = "marginlab-progress";
 const PARTS = ["questions", "predictions", "prompts", "place"];
 const isPlain = (it) => it !== null && typeof it === "object" && !Array.isArray(it);
 
-let memory = {}; // where nothing can be kept
+let memory = null; // what is known where nothing can be kept
 
 /** All that is kept, every part an object. @returns {Record<string, any>} */
 export function all() {
-  let found = memory;
+  if (memory) return memory;
+  let found = null;
   try {
     found = JSON.parse(localStorage.getItem(KEY) ?? "{}");
   } catch {
-    // as it is in memory
+    // as if there were none
   }
   return cleaned(found);
 }
@@ -37,11 +38,12 @@ export function set(part, name, value) {
 
 /** Puts another whole in the place of what is kept, and tells the page. */
 export function replace(whole) {
-  memory = cleaned(whole);
+  const now = cleaned(whole);
   try {
-    localStorage.setItem(KEY, JSON.stringify(memory));
+    localStorage.setItem(KEY, JSON.stringify(now));
+    memory = null;
   } catch {
-    // The page works, and forgets.
+    memory = now; // the page works, and forgets
   }
   document.dispatchEvent(new CustomEvent("marginlab-kept"));
 }
