@@ -368,15 +368,16 @@ def test_a_prediction_is_accessible_and_fits_a_phone_before_and_after(book, page
     opened(page, book, LESSONS[5])
     page.add_style_tag(content="* { transition: none !important; }")
     page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
-    page.set_viewport_size({"width": 360, "height": 740})
     fields = page.locator("fieldset.marginlab-prediction")
     drag(page, fields.nth(1).locator("svg"), [(0.9, 0.4), (0.2, 0.6)])
-    for button in ("That is my guess", "Just show me"):
+    for button in ("That is my guess", "Just show me", None):
+        page.set_viewport_size({"width": 1280, "height": 900})
         assert axe(page) == []
+        page.set_viewport_size({"width": 360, "height": 740})
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
-        fields.nth(int(button == "That is my guess")).get_by_role("button", name=button).click()
-    assert axe(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        if button:
+            field = fields.nth(int(button == "That is my guess"))
+            field.get_by_role("button", name=button).click()
 
 
 # Progress, and the review.

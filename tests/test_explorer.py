@@ -1094,7 +1094,7 @@ def test_both_lives_draw_the_same_frame_alike(browser, page, explorer, tmp_path)
     for ours, theirs in zip(*pictures, strict=True):
         assert ours.size == theirs.size
         ours, theirs = (np.asarray(picture.convert("RGBA"), int) for picture in (ours, theirs))
-        # A built page keeps coordinates to 1/32767 of the picture: edges may differ by a shade, and in the
+        # A built page keeps coordinates to 1/2047 of the picture: edges may differ by a shade, and in the
         # rug, where marks a pixel wide lie in heaps, the shades add up.
         assert np.mean(np.abs(ours - theirs).max(axis=2) > 24) < 0.005
     assert np.ptp(np.asarray(pictures[0][0])) > 200  # and there is something on it
