@@ -437,7 +437,8 @@ def _prompts(root):
             "",
         ]
         out += ['<div class="marginlab-back">', "", f"{answer} ({link})", "", "</div></section>"]
-    return "\n".join([*out, "</div>", ""])
+    care = '<div class="marginlab-care" hidden></div>'  # what the script fills: export, import, reset
+    return "\n".join([*out, "</div>", care, ""])
 
 
 def _said(prediction, value):
