@@ -507,7 +507,7 @@ def test_kernels_refuse_what_they_would_read_beside(engine, call, change, words)
     "text", ["import x from './y.js';", "export default 1;", "export { a };", "export let a;"]
 )
 def test_what_the_bundler_does_not_know_it_refuses(monkeypatch, text):
-    monkeypatch.setattr(bundle, "source", lambda name: f"const a = 1;\n{text}\n")
+    monkeypatch.setattr(bundle, "source", lambda name, here: f"const a = 1;\n{text}\n")
     with pytest.raises(ValueError, match="must import and export as the others do"):
         bundle.bundle.__wrapped__("odd")
 

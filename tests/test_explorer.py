@@ -267,6 +267,32 @@ def test_bad_comparisons(heads):
         marginlab.compare(*heads)
 
 
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"scale": 300.0}, "scale must be a number from 1 to 128"),
+        ({"naive": ["acos"]}, "naive must be one for each of 2 heads"),
+        ({"naive": ["acos", "asin"]}, "naive must be one of acos"),
+    ],
+)
+def test_comparisons_that_the_sliders_do_not_have(asked, words):
+    with pytest.raises(ValueError, match=words):
+        marginlab.compare("arcface", "cosface", **asked)
+
+
+def test_a_comparison_may_have_one_scale_and_a_broken_side():
+    both = marginlab.compare("normface", "arcface", scale=30.0, naive=(None, "acos"))
+    whole, broken = both.explorers
+    assert whole.settings["scale"] == broken.settings["scale"] == 30.0
+    assert (whole.settings["naive"], broken.settings["naive"]) == (None, "acos")
+    data, _ = both._repr_mimebundle_()
+    runs = [json.loads(text) for text in built.DATA.findall(data["text/html"])]
+    assert [run["settings"]["naive"] for run in runs] == [None, "acos"]
+    assert [bool(run["frames"][-1]["died"]) for run in runs] == [False, True]
+    assert runs[1]["frames"][-1]["loss"] is None
+    assert runs[1]["words"].startswith("The run ended in NaN at step")
+
+
 def test_a_comparison_has_one_seed_and_one_time(monkeypatch, explorer):
     both = marginlab.compare("cosface", "cosface", seed=2)
     one, two = both.explorers
@@ -1068,7 +1094,7 @@ def test_both_lives_draw_the_same_frame_alike(browser, page, explorer, tmp_path)
     for ours, theirs in zip(*pictures, strict=True):
         assert ours.size == theirs.size
         ours, theirs = (np.asarray(picture.convert("RGBA"), int) for picture in (ours, theirs))
-        # A built page keeps coordinates to 1/32767 of the picture: edges may differ by a shade, and in the
+        # A built page keeps coordinates to 1/2047 of the picture: edges may differ by a shade, and in the
         # rug, where marks a pixel wide lie in heaps, the shades add up.
         assert np.mean(np.abs(ours - theirs).max(axis=2) > 24) < 0.005
     assert np.ptp(np.asarray(pictures[0][0])) > 200  # and there is something on it

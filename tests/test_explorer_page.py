@@ -171,13 +171,17 @@ def test_the_built_picture_is_what_this_browser_trains_frame_by_frame(open_page,
         np.testing.assert_allclose(embeddings, ours.embeddings.ravel(), atol=1e-6 * reach)
         np.testing.assert_allclose(directions, ours.class_directions.ravel(), atol=1e-6)
     assert [frame.step for frame in result.frames] == list(range(125, 2501, 125))
-    # And what the page brings along is those frames, but for the rounding of coordinates to 1/32767.
+    # And what the page brings along is those frames, but for the rounding of coordinates.
     cell = json.loads(built.DATA.search((site / "one.html").read_text(encoding="utf-8"))[1])
     for packed, frame in zip(cell["frames"], result.frames, strict=True):
-        shares = np.frombuffer(base64.b64decode(packed["embeddings"]), "<i2").reshape(-1, 2)
-        np.testing.assert_allclose(
-            shares / 32767 * packed["reach"], frame.embeddings, atol=packed["reach"] / 60000
-        )
+        triples = np.frombuffer(base64.b64decode(packed["embeddings"]), "uint8").reshape(-1, 3).astype(int)
+        pairs = triples @ [65536, 256, 1]
+        shares = np.stack([pairs >> 12, pairs & 4095], axis=1) / built.FINEST - (1 + 1 / built.FINEST)
+        atol = packed["reach"] / (2 * built.FINEST) * (1 + 1e-6)
+        np.testing.assert_allclose(shares * packed["reach"], frame.embeddings, atol=atol)
+    # Of two side by side every third.
+    pair = json.loads(built.DATA.search((site / "pair.html").read_text(encoding="utf-8"))[1])
+    assert [frame["step"] for frame in pair["frames"]] == list(range(250, 2501, 375))
 
 
 def in_order(directions):
@@ -262,8 +266,9 @@ def test_without_javascript_there_are_pictures_and_a_table(browser, site, result
 def test_a_cell_is_no_heavier_than_it_may_be(result):
     cell = built.html(SETTINGS, result)
     run = re.search(r"<script type=.application/json.>(.*?)</script>", cell, re.DOTALL)[1]
-    assert len(run) < 200_000
-    assert len(cell) < 260_000
+    assert len(run) < 100_000
+    assert len(cell) < 140_000
+    assert len(built.html(SETTINGS, result, group="pair")) < 60_000
     assert cell == built.html(SETTINGS, result)  # the same run gives the same page
 
 
@@ -348,6 +353,43 @@ def test_it_trains_at_once_with_the_first_images_and_all_take_over(open_page, si
     begun(page)
     assert page.locator(".mlp-status").inner_text() == ""
     assert "of the 10,000 test images right after 750 more steps" in trained(page)
+
+
+def test_whoever_says_where_it_will_end_is_told_the_gap(open_page, site):
+    """And a tick stands on the accuracy."""
+    page = open_page(site / "one.html")
+    guess = slider(page, "guess")
+    assert guess.get_attribute("aria-valuetext") == "nothing said yet"
+    picture = "() => document.querySelector('.mlx-chart').toDataURL()"
+    before = page.evaluate(picture)
+    guess.press("Home")
+    for _ in range(4):
+        guess.press("ArrowRight")
+    assert guess.get_attribute("aria-valuetext") == "2.0 %"
+    page.wait_for_function(f"before => ({picture})() !== before", arg=before)
+    slider(page, "margin").fill("0.2")
+    begun(page)
+    words = trained(page)
+    assert words.endswith(f" You said 2.0 %: {right(words) - 2:.1f} points too low.")
+    slider(page, "naive").select_option("acos")
+    page.locator(".mlx-died").wait_for(state="visible")
+    assert "You said" not in page.locator(".mlx-say").inner_text()
+
+
+def test_a_page_may_bring_a_run_that_died(open_page, tmp_path, site):
+    settings = SETTINGS | {"naive": "acos"}
+    with Engine() as engine:
+        run = engine.run(settings).kept()
+    assert run.frames[-1].died
+    for path in site.glob("*.js"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    text = (site / "one.html").read_text(encoding="utf-8")
+    text = built.CELL.sub(lambda _: built.html(settings, run), text)
+    (tmp_path / "died.html").write_text(text, encoding="utf-8")
+    page = open_page(tmp_path / "died.html")
+    page.locator(".mlx-died").wait_for(state="visible")
+    assert page.locator(".mlx-now").inner_text().startswith("NaN")
+    assert page.locator(".mlx-say").inner_text() == run.explain()
 
 
 def test_the_first_images_are_few_and_those_that_are_shown_are_among_them():

@@ -43,6 +43,29 @@ def parsed(source):
     return ast.parse(re.sub(r"^%.*$", "", source, flags=re.M))
 
 
+def parts(cells):
+    """(section, cell, words of prose before it) of each cell of a lesson; of Markdown each section's part."""
+    section, words = 0, 0
+    for cell in cells:
+        prose = cell.cell_type == "markdown"
+        for part in filter(None, re.split("^(?=## )", cell.source, flags=re.M) if prose else [cell.source]):
+            section += prose and part.startswith("## ")
+            words += len(part.split()) if prose else 0
+            yield section, cell, words
+
+
+@every_lesson
+def test_the_explorer_stands_at_the_end_of_the_first_section_and_in_the_first_quarter(path):
+    """Touched first, read second; where the chapter needs it again, a link brings it."""
+    found = list(parts(nbformat.read(path, as_version=4).cells))
+    place = next(k for k, (_, cell, _) in enumerate(found) if cell.source.startswith("explore("))
+    assert found[place][0] == 1
+    assert found[place + 1][0] == 2
+    assert found[place][2] < found[-1][2] / 4
+    after = "\n".join(cell.source for _, cell, _ in found[place + 1 :] if cell.cell_type == "markdown")
+    assert after.count("](#explorer?") >= 2
+
+
 # Headings of what a run ends with. A table of such says its seeds and its scale, or compares what it may not.
 ENDS = re.compile(
     r"\bright\b|final loss|nine in ten|half within|error rate|circle in use|arc of|dies at|length$"
@@ -161,7 +184,8 @@ def test_lesson_runs_in_jupyterlab_and_its_slider_retrains(lab, browser):
     assert len([output for output in outputs if "image/svg+xml" in output.get("data", {})]) >= 4
 
     # Not awaited: the promise of a scroll may wait for ever.
-    page.evaluate(f"() => {{ {NOTEBOOK}.scrollToItem({NOTEBOOK}.widgets.length - 2) }}")
+    explorer = f"{NOTEBOOK}.widgets.findIndex(c => c.model.sharedModel.getSource().startsWith('explore('))"
+    page.evaluate(f"() => {{ {NOTEBOOK}.scrollToItem({explorer}) }}")
     page.locator(".mlx-plane").first.wait_for(timeout=60_000)
     now = page.locator(".mlx-now").first
     until(page, "document.querySelector('.mlx-say').innerText.includes('right after')", 60)

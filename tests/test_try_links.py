@@ -1,5 +1,6 @@
 """The links that set an explorer: each of a lesson or a page asks for what its sliders have."""
 
+import ast
 import importlib.util
 import re
 from pathlib import Path
@@ -43,9 +44,9 @@ def pages():
             code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
         else:
             code = text
-        calls = EXPLORERS.findall(code)
+        calls = [ast.parse(call, mode="eval").body for call in EXPLORERS.findall(code)]
         # compare() shows one explorer for each head that it is given.
-        many = sum(1 if call.startswith("explore") else len(re.findall(r'"\w+"', call)) for call in calls)
+        many = sum(1 if call.func.id == "explore" else len(call.args) for call in calls)
         yield path.relative_to(ROOT).as_posix(), text, many
 
 

@@ -1,6 +1,7 @@
 """The widgets behind `explore` and `compare`: ipywidgets' classes, which not everyone has installed."""
 
 import base64
+import dataclasses
 import functools
 import io
 import itertools
@@ -21,6 +22,7 @@ from marginlab import plots
 from marginlab.data import load_mnist
 from marginlab.explorer import page
 from marginlab.explorer.bundle import MOST_MOVES, bundle, sliders
+from marginlab.explorer.engine import Frame, Run
 from marginlab.explorer.forms import FORMS, WHY, ended, why
 from marginlab.explorer.naive import naive_head
 from marginlab.heads import BY_NAME
@@ -133,16 +135,16 @@ class Drawing(anywidget.AnyWidget):
 class Explorer(w.VBox):
     """Sliders, and a drawing of the run that they ask for."""
 
-    def __init__(self, head, seed, group=None):
+    def __init__(self, head, seed, group=None, scale=None, naive=None):
         self.trainers, self.result = {}, None
         self._stop, self._thread, self._lock = threading.Event(), None, threading.Lock()
         self.head = w.Dropdown(options=list(BY_NAME), value=head, description="head")
-        self.breaks = w.Dropdown(options=BREAKS, description="break it")
+        self.breaks = w.Dropdown(options=BREAKS, value=naive or "", description="break it")
         self.seed = w.IntSlider(seed, min=0, max=9, description="seed")
         self.start = w.Dropdown(options=STARTS, description="a move")
         self.rows = w.VBox()
-        self._make_sliders()
-        trainer = self._trainer(head, None)
+        self._make_sliders({} if scale is None else {"scale": float(scale)})
+        trainer = self._trainer(head, naive)
         self.drawing = Drawing(**_sample(trainer), group=group)
         super().__init__([self.rows, self.drawing])
         self._asked, self._arrived = self.settings, False
@@ -162,12 +164,12 @@ class Explorer(w.VBox):
         if hasattr(kernel, "saved_sigint_handler"):
             kernel.saved_sigint_handler = _interrupt
 
-    def _make_sliders(self):
-        """Those of the head, at its defaults."""
+    def _make_sliders(self, given=None):
+        """Those of the head, at its defaults where nothing else is given."""
         head = self.head.value
         self.sliders = {
             s["name"]: w.FloatSlider(
-                s["default"],
+                (given or {}).get(s["name"], s["default"]),
                 min=s["min"],
                 max=s["max"],
                 step=s["step"],
@@ -273,7 +275,7 @@ class Explorer(w.VBox):
         anneal = None if on or settings["head"] == "softmax" else trainer.anneal
         facts = {"anneal": anneal, "steps": trainer.steps_on if on else trainer.steps, "stages": stages}
         self.drawing.begin(trainer, settings | facts, limits)
-        frames, start = [], time.perf_counter()
+        frames, died, start = [], None, time.perf_counter()
         for frame in coming:
             if stop.is_set():
                 if hasattr(stop, "interrupted"):
@@ -290,8 +292,10 @@ class Explorer(w.VBox):
             if limits and limits not in self.words:
                 self.words += " " + limits
             self._arrived = True
-            if not settings["naive"]:
+            if not settings["naive"] or self.result is None:
                 self.result, self._shown = result, _course(stages)
+        if self.result is None and frames:  # it was broken from the beginning, and died
+            self.result, self._shown = _until(frames, died), _course(stages)
         self.drawing.end(self.words)
 
     def _repr_mimebundle_(self, **kwargs):
@@ -306,9 +310,11 @@ class Explorer(w.VBox):
 class Comparison(w.GridBox):
     """Explorers side by side."""
 
-    def __init__(self, heads, seed):
+    def __init__(self, heads, seed, scale, forms):
         group = uuid.uuid4().hex
-        self.explorers = [Explorer(head, seed, group) for head in heads]
+        self.explorers = [
+            Explorer(head, seed, group, scale, form) for head, form in zip(heads, forms, strict=True)
+        ]
         for explorer in self.explorers[1:]:
             w.link((self.explorers[0].seed, "value"), (explorer.seed, "value"))
         super().__init__(
@@ -330,6 +336,12 @@ def _course(stages):
         for before, now in itertools.pairwise(stages)
     ]
     return stages[0] | ({"moves": moves} if moves else {})
+
+
+def _until(frames, died):
+    """A run that died, as one that can be shown: in its last frame everything is where it was before."""
+    whole = [Frame(**vars(frame)) for frame in frames[:-1] or frames]
+    return Run([*whole, dataclasses.replace(whole[-1], step=died["step"], loss=math.nan, died=died)])
 
 
 def _limits(settings):

@@ -66,18 +66,18 @@ def _tables():
     return "\n".join(f"export const {name} = {json.dumps(table)};" for name, table in tables.items())
 
 
-def source(name: str) -> str:
+def source(name: str, here: Path | None = None) -> str:
     """The text of a module: its file, or for "tables" what `family`, `forms` and `recipe` say."""
-    return _tables() if name == "tables" else (HERE / f"{name}.js").read_text(encoding="utf-8")
+    return _tables() if name == "tables" else ((here or HERE) / f"{name}.js").read_text(encoding="utf-8")
 
 
-def order(*names: str) -> list[str]:
+def order(*names: str, here: Path | None = None) -> list[str]:
     """These modules and all that they import, each after those that it imports itself."""
     found = {}
 
     def visit(name):
         if name not in found:
-            for imported in IMPORT.findall(source(name)):
+            for imported in IMPORT.findall(source(name, here)):
                 visit(imported[1])
             found[name] = True
 
@@ -87,16 +87,16 @@ def order(*names: str) -> list[str]:
 
 
 @functools.cache
-def bundle(*names: str) -> str:
+def bundle(*names: str, here: Path | None = None) -> str:
     """Modules, and all that they import, as one text in which `$name` has what the module "name" exports.
 
     Browsers load no modules from files. So each becomes a function, `nameModule`, whose text a worker can
-    be given too, and `$name` is what it has returned.
+    be given too, and `$name` is what it has returned. here: their folder, where it is not the explorer's.
 
     Raises:
         ValueError: for an import or an export of another kind than those that the modules have.
     """
-    return "\n".join(_wrapped(name, source(name)) for name in order(*names))
+    return "\n".join(_wrapped(name, source(name, here)) for name in order(*names, here=here))
 
 
 def _wrapped(name, text):

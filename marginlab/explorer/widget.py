@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from marginlab import _checks, family
+from marginlab.explorer.forms import FORMS
 
 if TYPE_CHECKING:
     from marginlab.explorer._widgets import Comparison, Explorer
@@ -31,24 +33,38 @@ def explore(head: str = "arcface", seed: int = 0) -> Explorer:
     return _load().Explorer(head, seed)
 
 
-def compare(*heads: str, seed: int = 0) -> Comparison:
+def compare(
+    *heads: str, seed: int = 0, scale: float | None = None, naive: Sequence[str | None] | None = None
+) -> Comparison:
     """Explorers side by side, of the same seed, on one time line: each moment is shown of all of them.
 
     Args:
         *heads: two or more of the names that `explore` takes, such as "softmax", "arcface".
         seed: of the first runs; the seed of each explorer moves the others'.
+        scale: of the first run of every head that has one; without it each begins at its own default.
+        naive: of each head None or a form under "break it", "acos" say, to begin with.
 
     Returns:
         An ipywidgets box.
 
     Raises:
-        As `explore` does; ValueError also for fewer than two heads.
+        As `explore` does; ValueError also for fewer than two heads, for a scale that the sliders do not
+        have, and for naive forms that are not one for each head.
     """
     if len(heads) < 2:
         raise ValueError(f"heads must be two or more names of heads, got {heads!r}")
     for head in heads:
         _check(head, seed)
-    return _load().Comparison(heads, seed)
+    if scale is not None:
+        low, high, _ = family.FAMILY["arcface"].settings["scale"].slider
+        _checks.number("scale", scale, low, high, f"a number from {low} to {high}")
+    forms = (None,) * len(heads) if naive is None else tuple(naive)
+    if len(forms) != len(heads):
+        raise ValueError(f"naive must be one for each of {len(heads)} heads, got {naive!r}")
+    for head, form in zip(heads, forms, strict=True):
+        if form is not None:
+            _checks.one_of("naive", form, FORMS if head != "softmax" else ())
+    return _load().Comparison(heads, seed, scale, forms)
 
 
 def _check(head, seed):

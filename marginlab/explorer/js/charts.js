@@ -121,6 +121,15 @@ export function drawProgress(ctx, width, height, scene) {
   curve((f) => L(f.loss), red);
   curve((f) => Y(100 * f.accuracy), blue);
   for (const f of frames) if (!Number.isFinite(f.loss)) cross(ctx, X(f.step), PAD.top + 10, red, scene.paper);
+  if (scene.guess != null) {
+    line(ctx, level(width - 62, width - 44, Y(100 * scene.guess)), scene.ink, 3);
+    words(ctx, "you", width - 66, Y(100 * scene.guess), {
+      fill: scene.ink,
+      size: 11,
+      align: "right",
+      halo: scene.paper,
+    });
+  }
   const now = frames[min(round(position), frames.length - 1)];
   line(ctx, upright(X(now.step), PAD.top, height - PAD.bottom), scene.soft, 1, [3, 3]);
   if (Number.isFinite(now.accuracy)) dotAt(ctx, X(now.step), Y(100 * now.accuracy), blue, scene.paper);

@@ -4,11 +4,20 @@ const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 /** @type {any} */
 const shared = self; // into which the scripts of images put them
 
-/** A frame as the page has it, in some 6 kB, as one that can be drawn. */
-export function unpackFrame({ reach, embeddings, directions, linear, ...rest }) {
-  const shares = new Int16Array(bytes(embeddings).buffer);
-  const coordinates = Float32Array.from(shares, (v) => (v / 32767) * reach);
-  const frame = { ...rest, died: null, directions: Float32Array.from(directions), embeddings: coordinates };
+const FINEST = 2047; // as in page.py: the largest coordinate of a frame
+
+/** A frame as the page has it, in some 4 kB, as one that can be drawn. */
+export function unpackFrame({ reach, embeddings, directions, linear, loss, ...rest }) {
+  const packed = bytes(embeddings);
+  const pair = (i) => (packed[3 * i] << 16) | (packed[3 * i + 1] << 8) | packed[3 * i + 2];
+  const share = (k) => ((k % 2 ? pair(k >> 1) & 4095 : pair(k >> 1) >> 12) - FINEST - 1) / FINEST;
+  const coordinates = Float32Array.from({ length: (2 * packed.length) / 3 }, (_, k) => share(k) * reach);
+  const frame = {
+    ...rest,
+    loss: loss ?? Number.NaN,
+    directions: Float32Array.from(directions),
+    embeddings: coordinates,
+  };
   return linear ? { ...frame, linear: Float32Array.from(linear) } : frame;
 }
 

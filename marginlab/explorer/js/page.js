@@ -2,6 +2,7 @@
 
 import { makePresets, readOut, showControls, STYLE } from "./controls.js";
 import { Dock, DOCKED } from "./dock.js";
+import { makeGuess, told } from "./guess.js";
 import { HINTS, hintFor } from "./hints.js";
 import { imagesFrom, sample, unpackFrame } from "./images.js";
 import { fromAddress, read, toAddress } from "./link.js";
@@ -48,6 +49,7 @@ class Explorer {
   used = "all"; // the images of the run that is shown
   ready = false; // whether the worker has all of them
   given = {}; // of the files of images those that it was given
+  guess = null; // the accuracy at which the reader thinks that it will end, a share
   lost = ""; // what is told of a file of images that did not load
 
   constructor(root, name, { workerText, images }) {
@@ -69,8 +71,9 @@ class Explorer {
     this.view = createView(place, { ...sample(), group: this.group, embed, short: this.short });
     this.controls = { near: fieldset("The margin"), far: fieldset("What to train") };
     const presets = this.short ? [makePresets((query) => this.follow(read(query)))] : [];
-    this.view.near.append(this.controls.near, ...presets, this.status);
-    this.view.far.append(this.controls.far);
+    const guess = makeGuess((share) => this.view.guess((this.guess = share)));
+    this.view.near.append(this.controls.near, ...(this.short ? presets : [guess]), this.status);
+    this.view.far.append(this.controls.far, ...(this.short ? [guess] : []));
     this.dock = new Dock(root);
     this.show(brought);
     if (lacking.length) this.giveUp(`This browser cannot train here: it has no ${lacking.join(" and no ")}.`);
@@ -87,6 +90,7 @@ class Explorer {
     this.view.reset(this.about(this.settings.moves.length));
     for (const frame of frames) this.view.push((this.last = unpackFrame(frame)));
     this.view.done(words);
+    this.arrived = !this.last.died;
     this.showControls();
     this.say();
   }
@@ -303,7 +307,7 @@ class Explorer {
     const tested = IMAGES[this.used].test.toLocaleString("en-US");
     const steps = `${step}${stage ? " more" : ""} steps${few ? ` with ${FEW} images` : ""}`;
     const right = `${(100 * accuracy).toFixed(1)} % of the ${tested} test images right after ${steps}`;
-    this.view.done(died ? ended(died) : `${right}, in ${seconds} seconds.`);
+    this.view.done(died ? ended(died) : `${right}, in ${seconds} seconds.${told(this.guess, accuracy)}`);
     if (!few || !this.given.all) return this.arrive();
     this.root.dataset.state = "waiting";
     if (this.ready) this.takeOver();

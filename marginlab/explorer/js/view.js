@@ -93,7 +93,7 @@ function build(root) {
 }
 
 /** What is drawn at the moment of a timeline: its frame, or the last one before it that is not NaN. */
-function sceneOf({ settings, labels, focus, circle }, timeline, own) {
+function sceneOf({ settings, labels, focus, circle, guess }, timeline, own) {
   const { frames, following, last, now } = timeline;
   const position = Math.min(timeline.position, last);
   const i = Math.floor(position);
@@ -109,6 +109,7 @@ function sceneOf({ settings, labels, focus, circle }, timeline, own) {
     labels,
     focus,
     circle,
+    guess,
     frames,
     position,
     thetas,
@@ -200,6 +201,7 @@ export function createView(root, { labels, images = null, group = null, embed = 
     labels,
     images,
     settings: {},
+    guess: null,
     focus: null,
     circle: false,
     tab: null,
@@ -290,6 +292,11 @@ function handle(parts, state, timeline, own, destroy) {
       showTab(parts.box, state);
       for (const each of parts.box.querySelectorAll(".mlx-looked")) each.classList.remove("mlx-looked");
       if (part) parts.$(chart ? `figure[data-tab="${part}"]` : `.mlx-${part}`).classList.add("mlx-looked");
+      timeline.need();
+    },
+    /** A tick on the accuracy: where somebody thinks that the run will end. */
+    guess(share) {
+      state.guess = share;
       timeline.need();
     },
     /** Words over the last picture: that something is wrong. Empty, they go away. */
