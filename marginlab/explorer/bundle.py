@@ -13,6 +13,7 @@ from typing import Any
 
 from marginlab.explorer.forms import FORMS, WHY
 from marginlab.family import FAMILY
+from marginlab.formula import GRAMMAR
 from marginlab.recipe import RECIPE
 
 __all__ = [
@@ -62,6 +63,7 @@ def _tables():
         "RECIPE": dataclasses.asdict(RECIPE),
         "MOST_MOVES": MOST_MOVES,
         "IMAGES": IMAGES,
+        "GRAMMAR": GRAMMAR,
     }
     return "\n".join(f"export const {name} = {json.dumps(table)};" for name, table in tables.items())
 

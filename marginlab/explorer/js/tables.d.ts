@@ -22,3 +22,18 @@ export const RECIPE: {
 };
 export const MOST_MOVES: number;
 export const IMAGES: Record<string, { train: number; test: number; epochs: number }>;
+
+type Row = { op: string | null; binds?: number; right?: boolean; takes?: number };
+export const GRAMMAR: {
+  variable: string;
+  letters: string[];
+  constants: Record<string, number>;
+  operators: Record<string, Row>;
+  signs: Record<string, Row>;
+  functions: Record<string, Row>;
+  spellings: Record<string, string>;
+  spaces: string;
+  limits: { length: number; depth: number };
+  errors: Record<string, string>;
+  end: string;
+};
