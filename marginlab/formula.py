@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from marginlab import reference
+
 __all__ = ["DUALS", "GRAMMAR", "OPS", "Formula", "FormulaError", "dual", "evaluate", "parse"]
 
 GRAMMAR = json.loads(Path(__file__).with_name("grammar.json").read_text(encoding="utf-8"))
@@ -256,11 +258,6 @@ def evaluate(formula: Formula, names: Mapping[str, Any], ops: Mapping[str, Calla
 # Dual numbers: (value, slope in θ), both float64. Each rule is the chain rule of one operation.
 
 
-def _ucos(u):
-    k = np.floor(u[0] / math.pi)
-    return np.where(k % 2 == 0, 1, -1) * np.cos(u[0]) - 2 * k, -np.abs(np.sin(u[0])) * u[1]
-
-
 def _divide(u, v):
     quotient = u[0] / v[0]
     return quotient, (u[1] - quotient * v[1]) / v[0]
@@ -319,7 +316,7 @@ DUALS: dict[str, Callable] = {
     "sqrt": _sqrt,
     "abs": lambda u: (np.abs(u[0]), np.sign(u[0]) * u[1]),
     "tanh": _tanh,
-    "ucos": _ucos,
+    "ucos": lambda u: (reference.ucos(u[0]), reference.ucos_slope(u[0]) * u[1]),
     "minimum": lambda u, v: _chosen(u[0] <= v[0], u, v),
     "maximum": lambda u, v: _chosen(u[0] >= v[0], u, v),
 }

@@ -1,4 +1,4 @@
-"""Formulas of one's own: both parsers by one grammar and one table of cases, against Python's own parser and mpmath."""
+"""Formulas of one's own: both parsers by one grammar and one table of cases, against Python's and mpmath."""
 
 import json
 import math
@@ -165,7 +165,7 @@ ORACLE = {
 
 
 def by_mpmath(text, theta):
-    """(value, slope) with 50 digits: read by Python, whose ^ is written **, and differentiated by differences."""
+    """(value, slope) with 50 digits: read by Python, whose ^ is written **, and differentiated in steps."""
     numbers = LETTERS | {"pi": +mpmath.pi}
     names = ORACLE | {name: Number(value) for name, value in numbers.items()} | {"Number": Number}
     words = formula._tokens(text)[:-1]

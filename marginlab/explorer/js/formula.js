@@ -12,6 +12,7 @@ export class FormulaError extends Error {
     const names = [VARIABLE, ...Object.keys(GRAMMAR.constants), ...GRAMMAR.letters, ...Object.keys(FUNCTIONS)];
     const signs = [...(what ?? "")];
     const said = what === null ? GRAMMAR.end : `“${signs.slice(0, 20).join("")}${signs.length > 20 ? "…" : ""}”`;
+    /** @type {Record<string, any>} */
     const words = { ...LIMITS, what: said, names: names.join(", ") };
     const why = Object.entries(words).reduce(
       (text, [name, its]) => text.replace(`{${name}}`, () => its),
