@@ -171,7 +171,7 @@ AFTER = {
 
 def _letter(name, default):
     allowed = "a finite number"
-    return Setting(name, None, -HUGE, HUGE, allowed, "in your formula", (-4, 4, 0.05), default)
+    return Setting(name, None, -HUGE, HUGE, allowed, "in your ψ", (-4, 4, 0.05), default)
 
 
 # The reader's own head: ψ is a formula, and the letters in it are settings.

@@ -1,4 +1,4 @@
-"""A formula as a head: its values and gradients are the dual numbers'; saved, refused and trained as others are."""
+"""A formula as a head: its values and gradients are the dual numbers'; saved and trained as others are."""
 
 import keras
 import numpy as np

@@ -48,8 +48,8 @@ def html(settings: dict[str, Any], result: Any, group: str | None = None, short:
     """A run as an explorer in a page: a strip of pictures and a table, and behind them the run's frames.
 
     Args:
-        settings: {head, margin or m1, m2, m3, scale, seed, naive}, as the sliders had them at the start;
-            and moves, where the run goes on from another: [{margin: 0.5}, …].
+        settings: {head, margin or m1, m2, m3, scale, seed, naive}, as the sliders had them at the start, and
+            of "own" {psi, m, a, b}; and moves, where the run goes on from another: [{margin: 0.5}, …].
         result: the `Result` of such a run by a `Trainer`, or its `engine.Run`; frames show 1,000 test images.
         group: explorers of one page with the same group keep the same time.
         short: whether it comes as the plane, one slider and four buttons, with the rest behind "more",
@@ -65,7 +65,7 @@ def html(settings: dict[str, Any], result: Any, group: str | None = None, short:
     if len(frames[0].labels) != SAMPLE:
         raise ValueError(f"result must have frames of {SAMPLE} test images, got {len(frames[0].labels)}")
     words = result.explain()
-    keep = ("head", "margin", "m1", "m2", "m3", "scale", "seed", "naive", "moves")
+    keep = ("head", "psi", "margin", "m1", "m2", "m3", "m", "a", "b", "scale", "seed", "naive", "moves")
     run = {
         "settings": {name: settings[name] for name in keep if name in settings},
         "words": words,
@@ -74,7 +74,8 @@ def html(settings: dict[str, Any], result: Any, group: str | None = None, short:
         "frames": [_packed(frame) for frame in frames],
     }
     now = functools.reduce(dict.__or__, settings.get("moves", []), run["settings"])
-    title = ", ".join(f"{k} {v:g}" for k, v in now.items() if k not in ("head", "naive", "moves"))
+    numbers = [f"{k} {v:g}" for k, v in now.items() if k not in ("head", "psi", "naive", "moves")]
+    title = ", ".join([*(["ψ(θ) = " + now["psi"]] if "psi" in now else []), *numbers])
     name = run["settings"]["head"]
     picks = frames[0], frames[-1]
     alt = (

@@ -245,8 +245,8 @@ const RULES = {
 };
 
 /**
- * [ψ(θ), dψ/dθ] of a formula, with the values of its letters. heard(op, value, slope) is told of each operation before it
- * is done, and of its first argument.
+ * [ψ(θ), dψ/dθ] of a formula, with the values of its letters. heard(op, value, moves) is told of each operation before it
+ * is done: of its first argument, and whether θ is in its arguments.
  */
 export function dual({ program }, theta, letters, heard = null) {
   let top = 0;
@@ -255,7 +255,7 @@ export function dual({ program }, theta, letters, heard = null) {
     else if (op === "name") put(top++, value === VARIABLE ? theta : letters[value], value === VARIABLE ? 1 : 0);
     else {
       top -= value;
-      heard?.(op, V[top], D[top]);
+      heard?.(op, V[top], moves);
       RULES[op](top, top + 1);
       if (!moves) D[top] = 0; // of sqrt(m) at m = 0 the rule would say 0/0
       top++;

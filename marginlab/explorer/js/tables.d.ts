@@ -10,6 +10,7 @@ type Slider = {
   default: number;
 };
 export const FAMILY: Record<string, { title: string; sliders: Slider[] }>;
+export const OWN_PSI: string;
 export const FORMS: Record<string, { title: string; acos: boolean; clip: [number, number] | null; unrolled: boolean }>;
 export const WHY: Record<string, string>;
 export const RECIPE: {
