@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from marginlab.explorer.challenges import CHALLENGES
 from marginlab.explorer.forms import FORMS, WHY
 from marginlab.family import FAMILY, OWN, OWN_PSI
 from marginlab.formula import GRAMMAR
@@ -67,6 +68,7 @@ def _tables():
         "MOST_MOVES": MOST_MOVES,
         "IMAGES": IMAGES,
         "GRAMMAR": GRAMMAR,
+        "CHALLENGES": CHALLENGES,
     }
     return "\n".join(f"export const {name} = {json.dumps(table)};" for name, table in tables.items())
 

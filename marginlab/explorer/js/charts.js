@@ -172,7 +172,9 @@ function reachOf(cured) {
     return [least, 1, least - 0.12 * (1 - psi(PI, cured))];
   }
   // Its pull stands beside it, as far as that is of its size.
-  const small = SAMPLES.slice(1, -1).map((t) => pullAt(t, cured, 1)).filter((v) => Math.abs(v) <= 3);
+  const small = SAMPLES.slice(1, -1)
+    .map((t) => pullAt(t, cured, 1))
+    .filter((v) => Math.abs(v) <= 3);
   const values = [...within(SAMPLES.map((t) => psi(t, cured))), ...small];
   const [least, most] = [min(-1, ...values), max(1, ...values)];
   return [least, most, least - 0.12 * (most - least)];

@@ -1,5 +1,6 @@
 // The explorer of a built page: sliders, a worker that trains, and the view that draws.
 
+import { prepare } from "./challenges.js";
 import { makePresets, readOut, showControls, showWrong, STYLE } from "./controls.js";
 import { Dock, DOCKED } from "./dock.js";
 import { wrongWith } from "./formula.js";
@@ -71,7 +72,9 @@ class Explorer {
     root.querySelector(".marginlab-numbers").before(place);
     const lacking = ["Worker", "DecompressionStream"].filter((it) => !(it in self));
     const embed = lacking.length ? null : (drawn) => this.embed(drawn);
-    this.view = createView(place, { ...sample(), group: this.group, embed, short: this.short });
+    const shown = sample();
+    this.labels = shown.labels;
+    this.view = createView(place, { ...shown, group: this.group, embed, short: this.short });
     this.controls = { near: fieldset("The margin"), far: fieldset("What to train") };
     const presets = this.short ? [makePresets((query) => this.follow(read(query)))] : [];
     this.view.near.append(this.controls.near, ...presets, this.status);
@@ -335,9 +338,16 @@ class Explorer {
     const steps = `${step}${stage ? " more" : ""} steps${few ? ` with ${FEW} images` : ""}`;
     const right = `${(100 * accuracy).toFixed(1)} % of the ${tested} test images right after ${steps}`;
     this.view.done(died ? ended(died) : `${right}, in ${seconds} seconds.`);
+    if (!few || died) this.tell();
     if (!few || !this.given.all) return this.arrive();
     this.root.dataset.state = "waiting";
     if (this.ready) this.takeOver();
+  }
+
+  /** Whoever waits for runs hears of one that has ended, or died. */
+  tell() {
+    const detail = { settings: this.settings, frame: this.last, labels: this.labels };
+    document.dispatchEvent(new CustomEvent("marginlab-run", { detail }));
   }
 
   /** The run is shown to its end, and no other takes its place. */
@@ -360,6 +370,7 @@ export function start(address, workerText) {
   const roots = [...document.querySelectorAll(".marginlab-explorer")];
   roots.forEach((root, i) => (root.id = i ? `explorer-${i + 1}` : "explorer"));
   for (const root of roots) new Explorer(root, root.id, { workerText, images });
+  prepare();
   // The same link again is no change of the address.
   document.addEventListener("click", (/** @type {any} */ { target }) => {
     const link = target.closest?.('a[href^="#explorer"]');

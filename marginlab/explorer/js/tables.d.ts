@@ -11,6 +11,7 @@ type Slider = {
 };
 export const FAMILY: Record<string, { title: string; sliders: Slider[] }>;
 export const OWN_PSI: string;
+export const CHALLENGES: Record<string, { title: string; [asked: string]: any }>;
 export const FORMS: Record<string, { title: string; acos: boolean; clip: [number, number] | null; unrolled: boolean }>;
 export const WHY: Record<string, string>;
 export const RECIPE: {
