@@ -8,7 +8,20 @@ import dataclasses
 import math
 from typing import Any
 
-__all__ = ["AFTER", "FAMILY", "HUGE", "NO_MARGIN", "TINY", "Member", "Setting", "margin", "numeric", "places"]
+__all__ = [
+    "AFTER",
+    "FAMILY",
+    "HUGE",
+    "NO_MARGIN",
+    "OWN",
+    "OWN_PSI",
+    "TINY",
+    "Member",
+    "Setting",
+    "margin",
+    "numeric",
+    "places",
+]
 
 # Normal float32 numbers: outside of them a setting would become 0 or infinity in the layer.
 TINY, HUGE = 2.0**-126, (2 - 2.0**-23) * 2.0**127
@@ -154,6 +167,24 @@ AFTER = {
         numeric=False,
     ),
 }
+
+
+def _letter(name, default):
+    allowed = "a finite number"
+    return Setting(name, None, -HUGE, HUGE, allowed, "in your ψ", (-4, 4, 0.05), default)
+
+
+# The reader's own head: ψ is a formula, and the letters in it are settings.
+OWN = _member(
+    "Your own ψ",
+    "the reader",
+    _letter("m", 0.3),
+    _letter("a", 1.0),
+    _letter("b", 0.1),
+    _scale(30.0),
+    numeric=False,
+)
+OWN_PSI = "ucos(theta + m)"  # to begin with: ArcFace
 
 NO_MARGIN = (1.0, 0.0, 0.0)
 

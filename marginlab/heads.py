@@ -33,7 +33,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
-from marginlab import _checks, family, geometry
+from marginlab import _checks, family, formula, geometry
 from marginlab.family import FAMILY
 from marginlab.geometry import Tensor
 
@@ -45,7 +45,17 @@ if TYPE_CHECKING:
     from marginlab.after import MagFace as MagFace
     from marginlab.after import margins_by_count as margins_by_count
 
-__all__ = ["ArcFace", "CombinedMargin", "CosFace", "CosineHead", "NormFace", "Softmax", "SphereFace"]
+__all__ = [
+    "ArcFace",
+    "CombinedMargin",
+    "CosFace",
+    "CosineHead",
+    "FormulaHead",
+    "NormFace",
+    "Softmax",
+    "SphereFace",
+    "from_formula",
+]
 
 
 class Held:
@@ -189,7 +199,12 @@ class _Head(keras.layers.Layer, abc.ABC):
 
     def save_own_variables(self, store: Any) -> None:
         super().save_own_variables(store)
-        store["head"] = np.frombuffer(type(self).__name__.encode(), "uint8")
+        store["head"] = np.frombuffer(self.kind.encode(), "uint8")
+
+    @property
+    def kind(self) -> str:
+        """What a weights file is of: another head's is refused."""
+        return type(self).__name__
 
     def load_own_variables(self, store: Any) -> None:
         """Class directions (and biases) of a head of the same class; settings stay as they are.
@@ -197,7 +212,7 @@ class _Head(keras.layers.Layer, abc.ABC):
         Raises:
             ValueError: for what another head saved.
         """
-        own, keys = type(self).__name__, list(store.keys())
+        own, keys = self.kind, list(store.keys())
         if not keys:
             # Keras asks twice, by two paths, of which one leads nowhere, and shows the last answer.
             raise ValueError(getattr(self, "_refusal", "") or f"the file has no weights for this {own}")
@@ -210,7 +225,7 @@ class _Head(keras.layers.Layer, abc.ABC):
 
     def _refused(self, saved, values):
         """Why weights cannot be loaded, or an empty string."""
-        own = type(self).__name__
+        own = self.kind
         if saved != own:
             return (
                 f"these are weights of {saved}, and this is {own}: a margin of one head means nothing in "
@@ -703,6 +718,91 @@ class CombinedMargin(CosineHead):
 
     def margins(self) -> tuple[Any, Any, Any]:
         return self.settings["m1"], self.settings["m2"], self.settings["m3"]
+
+
+class _Letter(Held):
+    """A letter of a formula; of one that the formula does not have there is no value."""
+
+    def __set__(self, head, value):
+        if self.name not in head.formula.letters:
+            raise ValueError(f"{self.name} must be a letter of the formula, got {head.formula.text!r}")
+        super().__set__(head, value)
+
+
+# What a formula's operations are here. Numbers in the head's own type: those alone would be float32.
+_OPS = {name: getattr(ops, name) for name in formula.OPS if name != "ucos"} | {"ucos": geometry.ucos}
+
+
+@documented(
+    "\n        psi: ψ(θ) as a formula, as `formula.parse` reads it."
+    "\n        m, a, b: values of the letters that the formula has, in place of the defaults of"
+    "\n            `family.OWN`. Each can be changed between steps."
+)
+class FormulaHead(CosineHead):
+    """Your own: ψ(θ) is a formula, such as ``ucos(theta + m) - 0.1*theta``. `from_formula` makes one.
+
+    The gradient is the framework's, and is that of `formula.dual` but for two things. At a kink, where the
+    arguments of min or max are equal or that of abs is 0, it may be any slope between the two. And it is NaN
+    where the argument that min or max does not take has an infinite slope, for a framework multiplies by 0.
+    """
+
+    m, a, b = (_Letter(family.OWN.settings[name]) for name in formula.GRAMMAR["letters"])
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        psi: str = family.OWN_PSI,
+        m: float | None = None,
+        a: float | None = None,
+        b: float | None = None,
+        scale: float | str = family.OWN.settings["scale"].default,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(num_classes, scale=scale, **kwargs)
+        if not isinstance(psi, str):
+            raise TypeError(f"psi must be a formula of theta, got {psi!r}")
+        try:
+            self.formula = formula.parse(psi)
+        except formula.FormulaError as error:
+            raise ValueError(f"psi must be a formula of theta, got {psi!r}: {error}") from None
+        given = {name: value for name, value in {"m": m, "a": a, "b": b}.items() if value is not None}
+        usual = {name: family.OWN.defaults[name] for name in self.formula.letters}
+        for name, value in (usual | given).items():
+            setattr(self, name, value)
+
+    @property
+    def kind(self) -> str:
+        return f"{super().kind} {self.formula.text}"
+
+    def psi(self, theta: Tensor, x: Tensor, labels: Tensor) -> Tensor:
+        names = {name: ops.convert_to_tensor(self.settings[name]) for name in self.formula.letters}
+        table = _OPS | {"number": lambda value: ops.convert_to_tensor(value, theta.dtype)}
+        value = formula.evaluate(self.formula, names | {"theta": theta}, table)
+        return value if self.formula.moves else ops.broadcast_to(value, ops.shape(theta))
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"psi": self.formula.text}
+
+    def __repr__(self):
+        return f"{super().__repr__()[:-1]}, psi={self.formula.text!r})"
+
+
+def from_formula(text: str, num_classes: int = 10, **settings: Any) -> FormulaHead:
+    """A head whose ψ(θ) is a formula: ``from_formula("ucos(theta + m) - 0.1*theta", 10, m=0.3)``.
+
+    Args:
+        text: numbers, + − * / ^, parentheses, theta, pi, the letters m, a and b, and sin, cos, exp, log,
+            sqrt, abs, tanh, ucos, min, max; θ is in radians, and ψ in cosine units.
+        num_classes: C, at least 2.
+        **settings: scale, m, a, b, and all else that `FormulaHead` takes.
+
+    Raises:
+        ValueError: for a text that is no formula, with the place where it goes wrong; for a letter that the
+            formula does not have; and as `FormulaHead` does.
+        TypeError: for a text that is no string.
+    """
+    return FormulaHead(num_classes, psi=text, **settings)
 
 
 BY_NAME = {

@@ -138,7 +138,7 @@ class Trainer:
 
     Args:
         head: "softmax", "normface", "sphereface", "cosface", "arcface" or
-            "combined"; or a layer that is called like a head.
+            "combined"; "own", whose ψ is a formula; or a layer that is called like a head.
         seed: of the weights and of the order of the images.
         encoder: a function that makes a Keras model from pixels ``(B, 28, 28)``, 0 to
             255, to embeddings; by default `encoders.fast`. Layers for augmentation are
@@ -156,8 +156,9 @@ class Trainer:
             wherever this class says test images: to choose a setting by, so that the test
             images have not chosen it.
         labels: of the training images, ``(60000,)``, in place of MNIST's own: to see what wrong ones do.
-        **settings: margin and scale (m1, m2, m3 for "combined") to start from,
-            in place of the defaults of `marginlab.family`. Only here can scale be "norm".
+        **settings: margin and scale (m1, m2, m3 for "combined", and for "own" m, a, b, as far as its
+            formula has them) to start from, in place of the defaults of `marginlab.family`. Only here
+            can scale be "norm", and psi, the formula of "own", be given: ``psi="ucos(theta + m)"``.
 
     Raises:
         ValueError, TypeError: for an unknown head or setting, or a value that
@@ -290,6 +291,8 @@ class Trainer:
         if len(frames) != whole or frames[-1].step != whole * self._chunk:
             raise ValueError(f"frames must be all {whole} of a run, got {len(frames)}")
         settings = self._trained | {"epochs": self.epochs, "batch_size": self.batch_size}
+        if self.name == "own":
+            settings = {"psi": self.head.formula.text} | settings
         settings = {"head": self.name, "seed": self.seed if seed is None else int(seed)} | settings
         return Result(settings, frames, frames[-1].accuracy, self._last.numpy(), seconds)
 
@@ -405,8 +408,9 @@ class Trainer:
 def _named(head, classes, settings):
     """Name and layer of a head, which must have so many classes."""
     if isinstance(head, str):
-        _checks.one_of("head", head, heads.BY_NAME)
-        return head, heads.BY_NAME[head](classes, **settings)
+        _checks.one_of("head", head, (*heads.BY_NAME, "own"))
+        kind = heads.FormulaHead if head == "own" else heads.BY_NAME[head]
+        return head, kind(classes, **settings)
     has = getattr(head, "num_classes", classes)
     if has != classes:
         raise ValueError(f"head must have a class for each of the {classes} digits, got {has}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-FILES = ["test_geometry.py", "test_heads.py", "test_numerics.py"]
+FILES = ["test_geometry.py", "test_heads.py", "test_numerics.py", "test_formula_head.py"]
 # These compile a model a test, which takes minutes on another backend: with --full.
 MODELS = ["test_blockwise.py", "test_hooks.py", "test_after.py", "test_in_use.py"]
 

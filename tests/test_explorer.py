@@ -1098,3 +1098,48 @@ def test_both_lives_draw_the_same_frame_alike(browser, page, explorer, tmp_path)
         # rug, where marks a pixel wide lie in heaps, the shades add up.
         assert np.mean(np.abs(ours - theirs).max(axis=2) > 24) < 0.005
     assert np.ptp(np.asarray(pictures[0][0])) > 200  # and there is something on it
+
+
+# The reader's own ψ.
+
+
+def test_a_formula_is_trained_and_what_is_none_is_told():
+    explorer = explore("own", psi="ucos(theta + m)")
+    assert list(explorer.sliders) == ["m", "scale"]
+    assert explorer.settings == {
+        "head": "own",
+        "naive": None,
+        "seed": 0,
+        "psi": "ucos(theta + m)",
+        "m": 0.3,
+        "scale": 30.0,
+    }
+    assert "9" in explorer.words
+    assert explorer.breaks.disabled
+    before = explorer.drawing.run["id"]
+    explorer.formula.value = "ucos(theta + m) - a*thet"
+    assert "there is no “thet”" in explorer.wrong.value
+    assert 'role="status"' in explorer.wrong.value
+    assert explorer.formula.value == "ucos(theta + m) - a*thet"
+    assert explorer.drawing.run["id"] == before
+    explorer.sliders["m"].value = 0.2
+    settle(explorer)
+    explorer.formula.value = "ucos(theta + m) - a*theta/20"
+    settle(explorer)
+    assert explorer.wrong.value == ""
+    assert {name: slider.value for name, slider in explorer.sliders.items()} == {
+        "m": 0.2,
+        "a": 1.0,
+        "scale": 30,
+    }
+    run = explorer.drawing.run
+    assert run["settings"]["psi"] == "ucos(theta + m) - a*theta/20"
+    assert explorer.result.settings["psi"] == run["settings"]["psi"]
+    assert explorer.result.trained
+    assert len(explorer.trainers) == 1
+    assert '"psi":"ucos(theta + m) - a*theta/20"' in explorer.page()
+    explorer.head.value = "cosface"
+    settle(explorer)
+    assert "psi" not in explorer.settings
+    with pytest.raises(ValueError, match="psi must be a formula of theta, got '2 theta'"):
+        explore("own", psi="2 theta")

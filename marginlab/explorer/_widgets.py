@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import functools
+import html as escaping
 import io
 import itertools
 import math
@@ -25,6 +26,8 @@ from marginlab.explorer.bundle import MOST_MOVES, bundle, sliders
 from marginlab.explorer.engine import Frame, Run
 from marginlab.explorer.forms import FORMS, WHY, ended, why
 from marginlab.explorer.naive import naive_head
+from marginlab.family import OWN_PSI
+from marginlab.formula import FormulaError, parse
 from marginlab.heads import BY_NAME
 from marginlab.room import budget
 from marginlab.training import Trainer
@@ -32,6 +35,7 @@ from marginlab.training import Trainer
 COLUMNS = "repeat(auto-fit, minmax(min(100%, 320px), 1fr))"  # side by side where there is room
 STARTS = {"starts anew": "anew", "goes on from here": "on"}
 BREAKS = {"no": ""} | {form.title: name for name, form in FORMS.items()}
+UNBREAKABLE = ("softmax", "own")  # no angle to break, and no formula of the family
 _alive = weakref.WeakSet()
 
 
@@ -135,16 +139,19 @@ class Drawing(anywidget.AnyWidget):
 class Explorer(w.VBox):
     """Sliders, and a drawing of the run that they ask for."""
 
-    def __init__(self, head, seed, group=None, scale=None, naive=None):
+    def __init__(self, head, seed, group=None, scale=None, naive=None, psi=None):
         self.trainers, self.result = {}, None
         self._stop, self._thread, self._lock = threading.Event(), None, threading.Lock()
-        self.head = w.Dropdown(options=list(BY_NAME), value=head, description="head")
+        self.head = w.Dropdown(options=[*BY_NAME, "own"], value=head, description="head")
+        # With Enter, or when it is left: each formula is a program of its own, compiled in seconds.
+        self.formula = w.Text(psi or OWN_PSI, description="ψ(θ) =", continuous_update=False)
+        self.wrong, self._psi = w.HTML(), self.formula.value
         self.breaks = w.Dropdown(options=BREAKS, value=naive or "", description="break it")
         self.seed = w.IntSlider(seed, min=0, max=9, description="seed")
         self.start = w.Dropdown(options=STARTS, description="a move")
         self.rows = w.VBox()
         self._make_sliders({} if scale is None else {"scale": float(scale)})
-        trainer = self._trainer(head, naive)
+        trainer = self._trainer(self.settings)
         self.drawing = Drawing(**_sample(trainer), group=group)
         super().__init__([self.rows, self.drawing])
         self._asked, self._arrived = self.settings, False
@@ -153,6 +160,7 @@ class Explorer(w.VBox):
         ]  # the run from the start, and those that go on from it, as in js/moves.js
         self._run(trainer, self._stages, self._stop)
         self.head.observe(self._change_head, "value")
+        self.formula.observe(self._change_formula, "value")
         for control in (self.breaks, self.seed):
             control.observe(self._restart, "value")
         _alive.add(self)
@@ -164,56 +172,78 @@ class Explorer(w.VBox):
         if hasattr(kernel, "saved_sigint_handler"):
             kernel.saved_sigint_handler = _interrupt
 
-    def _make_sliders(self, given=None):
-        """Those of the head, at its defaults where nothing else is given."""
-        head = self.head.value
+    def _rows(self):
+        """Of the head its sliders, as `bundle.sliders` has them: of the reader's own those of its formula."""
+        rows, own = sliders(self.head.value), self.head.value == "own"
+        return [row for row in rows if not own or row["name"] in (*parse(self._psi).letters, "scale")]
+
+    def _make_sliders(self, values=()):
+        """Those of the head, at its defaults, or at these values ``{name: value}``."""
+        rows, given = self._rows(), dict(values)
         self.sliders = {
             s["name"]: w.FloatSlider(
-                (given or {}).get(s["name"], s["default"]),
+                given.get(s["name"], s["default"]),
                 min=s["min"],
                 max=s["max"],
                 step=s["step"],
                 description=s["name"],
                 readout_format=f".{max(0, -math.floor(math.log10(s['step'])))}f",
             )
-            for s in sliders(head)
+            for s in rows
         }
-        units = {s["name"]: s["unit"] for s in sliders(head)}
+        units = {s["name"]: s["unit"] for s in rows}
         for slider in self.sliders.values():
             slider.observe(self._restart, "value")
-        self.breaks.disabled = head == "softmax"  # it has no angle to break
+        self.breaks.disabled = self.head.value in UNBREAKABLE
         self.rows.children = [
             w.HBox([self.head, self.breaks, self.start]),
+            *([w.HBox([self.formula, self.wrong])] if self.head.value == "own" else []),
             *[w.HBox([slider, w.Label(units[name])]) for name, slider in self.sliders.items()],
             self.seed,
         ]
 
     def _change_head(self, change):
         self._make_sliders()
-        if change["new"] == "softmax" and self.breaks.value:
+        if change["new"] in UNBREAKABLE and self.breaks.value:
             self.breaks.value = ""  # which restarts
         else:
             self._restart(change)
 
+    def _change_formula(self, change):
+        """Train with it; of what is no formula say why, and leave the text and the last run as they are."""
+        try:
+            parse(change["new"])
+        except FormulaError as error:
+            self.wrong.value = f'<p role="status">This is no formula yet: {escaping.escape(str(error))}.</p>'
+            return
+        self.wrong.value, self._psi = "", change["new"]
+        self._make_sliders({name: slider.value for name, slider in self.sliders.items()})
+        self._restart(change)
+
     @property
     def settings(self):
-        """What the sliders ask for: head, naive, seed, and the head's own numbers."""
+        """What the sliders ask for: head, naive, seed, and the head's own numbers; of "own" also psi."""
         # A page may send 30.000000000000004 back for 30.
         values = {name: round(slider.value, 6) for name, slider in self.sliders.items()}
         return {
             "head": self.head.value,
             "naive": self.breaks.value or None,
             "seed": self.seed.value,
+            **({"psi": self._psi} if self.head.value == "own" else {}),
         } | values
 
-    def _trainer(self, head, naive):
-        """This explorer's own for a head and form, compiled when it is first asked for."""
-        if (head, naive) not in self.trainers:
+    def _trainer(self, settings):
+        """This explorer's own for a head, form and formula, compiled when it is first asked for."""
+        key = head, naive, *psi = _program(settings)
+        if key not in self.trainers:
             # The unguarded form dies within tens of steps: look at it every five.
             frames = 500 if naive == "acos" else 20
             layer = naive_head(head, naive) if naive else head
-            self.trainers[head, naive] = _WatchedTrainer(layer, frames=frames)
-        return self.trainers[head, naive]
+            # Of formulas the last one alone: who tries many would fill the memory.
+            if psi:
+                self.trainers = {k: trainer for k, trainer in self.trainers.items() if k[0] != "own"}
+            self.trainers[key] = _WatchedTrainer(layer, frames=frames, **({"psi": psi[0]} if psi else {}))
+        return self.trainers[key]
 
     def _restart(self, change):
         """Abandon the run in progress and start one with the sliders as they are now.
@@ -240,8 +270,8 @@ class Explorer(w.VBox):
         Only from the end of a whole run one can go on, so that the moves alone say what comes of them:
         where a run has not arrived yet, it is itself that moves.
         """
-        fixed = ("head", "naive", "seed")
-        on = self.start.value == "on" and all(settings[name] == self._asked[name] for name in fixed)
+        fixed = ("head", "naive", "seed", "psi")
+        on = self.start.value == "on" and all(settings.get(it) == self._asked.get(it) for it in fixed)
         before = self._stages if self._arrived else self._stages[:-1]
         return [*before, settings] if on and len(before) <= MOST_MOVES else [settings]
 
@@ -258,10 +288,9 @@ class Explorer(w.VBox):
         stages = self._stages
         settings = stages[-1]
         try:
-            head, naive = settings["head"], settings["naive"]
-            if (head, naive) not in self.trainers:
+            if _program(settings) not in self.trainers:
                 self.drawing.notice("Compiling this form, which takes some seconds the first time …")
-            self._run(self._trainer(head, naive), stages, stop)
+            self._run(self._trainer(settings), stages, stop)
         except Exception as error:
             # A thread's exception would reach nobody: show it, and leave the sliders usable.
             self.words = f"{type(error).__name__}: {error}"
@@ -269,7 +298,7 @@ class Explorer(w.VBox):
 
     def _run(self, trainer, stages, stop):
         settings, on = stages[-1], len(stages) > 1
-        asked = {k: v for k, v in settings.items() if k not in ("head", "naive")}
+        asked = {k: v for k, v in settings.items() if k not in ("head", "naive", "psi")}
         limits = _limits(settings)
         coming = trainer.iter_frames(**asked, start="on" if on else "anew")
         anneal = None if on or settings["head"] == "softmax" else trainer.anneal
@@ -329,6 +358,12 @@ class Comparison(w.GridBox):
         return _bundle(super()._repr_mimebundle_(**kwargs), runs, f'<div style="{style}">{pages}</div>')
 
 
+def _program(settings):
+    """What a trainer is compiled for."""
+    psi = settings.get("psi")
+    return (settings["head"], settings["naive"], *([psi] if psi else []))
+
+
 def _course(stages):
     """Stages as one state: the settings at the start, and what was moved since."""
     moves = [
@@ -347,6 +382,8 @@ def _until(frames, died):
 def _limits(settings):
     """What the budget has to say of a margin that cannot be held; else nothing."""
     head = settings["head"]
+    if head == "own":  # the verdicts beside the picture say it
+        return ""
     margin = tuple(settings[m] for m in ("m1", "m2", "m3")) if head == "combined" else settings.get("margin")
     found = budget(head=head, margin=margin, scale=settings.get("scale", 1.0))
     return str(found) if found.feasible is False else ""

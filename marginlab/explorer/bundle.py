@@ -11,8 +11,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from marginlab.explorer.challenges import CHALLENGES
 from marginlab.explorer.forms import FORMS, WHY
-from marginlab.family import FAMILY
+from marginlab.family import FAMILY, OWN, OWN_PSI
+from marginlab.formula import GRAMMAR
 from marginlab.recipe import RECIPE
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "HERE",
     "IMAGES",
     "IMPORT",
+    "MEMBERS",
     "MOST_MOVES",
     "bundle",
     "order",
@@ -30,6 +33,7 @@ __all__ = [
 
 
 HERE = Path(__file__).parent / "js"
+MEMBERS = FAMILY | {"own": OWN}  # what an explorer offers
 MOST_MOVES = 20  # that may go on from one start
 # The files of images: how many to train with and to test with, and how often each is seen. The first comes
 # soon and is trained with at once, the other takes over; in both are the test images that the frames show.
@@ -45,7 +49,7 @@ EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))",
 def sliders(head: str) -> list[dict[str, Any]]:
     """Of a head its sliders: ``[{name, place, min, max, step, unit, default}]``."""
     rows = []
-    for setting in FAMILY[head].settings.values():
+    for setting in MEMBERS[head].settings.values():
         low, high, step = setting.slider
         numbers = {"min": low, "max": high, "step": step, "unit": setting.unit, "default": setting.default}
         rows.append({"name": setting.name, "place": setting.place} | numbers)
@@ -55,13 +59,16 @@ def sliders(head: str) -> list[dict[str, Any]]:
 def _tables():
     tables = {
         "FAMILY": {
-            head: {"title": member.title, "sliders": sliders(head)} for head, member in FAMILY.items()
+            head: {"title": member.title, "sliders": sliders(head)} for head, member in MEMBERS.items()
         },
+        "OWN_PSI": OWN_PSI,
         "FORMS": {name: dataclasses.asdict(form) for name, form in FORMS.items()},
         "WHY": WHY,
         "RECIPE": dataclasses.asdict(RECIPE),
         "MOST_MOVES": MOST_MOVES,
         "IMAGES": IMAGES,
+        "GRAMMAR": GRAMMAR,
+        "CHALLENGES": CHALLENGES,
     }
     return "\n".join(f"export const {name} = {json.dumps(table)};" for name, table in tables.items())
 

@@ -53,8 +53,8 @@ def html(settings: dict[str, Any], result: Any, group: str | None = None, short:
     """A run as an explorer in a page: a strip of pictures and a table, and behind them the run's frames.
 
     Args:
-        settings: {head, margin or m1, m2, m3, scale, seed, naive}, as the sliders had them at the start;
-            and moves, where the run goes on from another: [{margin: 0.5}, …].
+        settings: {head, margin or m1, m2, m3, scale, seed, naive}, as the sliders had them at the start, and
+            of "own" {psi, m, a, b}; and moves, where the run goes on from another: [{margin: 0.5}, …].
         result: the `Result` of such a run by a `Trainer`, or its `engine.Run`; frames show 1,000 test images.
         group: explorers of one page with the same group keep the same time.
         short: whether it comes as the plane, one slider and four buttons, with the rest behind "more",
@@ -72,7 +72,7 @@ def html(settings: dict[str, Any], result: Any, group: str | None = None, short:
     words = result.explain()
     if group is not None and len(frames) > 10:
         frames = frames[(len(frames) - 1) % SPARSE :: SPARSE]
-    keep = ("head", "margin", "m1", "m2", "m3", "scale", "seed", "naive", "moves")
+    keep = ("head", "psi", "margin", "m1", "m2", "m3", "m", "a", "b", "scale", "seed", "naive", "moves")
     run = {
         "settings": {name: settings[name] for name in keep if name in settings},
         "words": words,
@@ -81,7 +81,8 @@ def html(settings: dict[str, Any], result: Any, group: str | None = None, short:
         "frames": [_packed(frame) for frame in frames],
     }
     now = functools.reduce(dict.__or__, settings.get("moves", []), run["settings"])
-    title = ", ".join(f"{k} {v:g}" for k, v in now.items() if k not in ("head", "naive", "moves"))
+    numbers = [f"{k} {v:g}" for k, v in now.items() if k not in ("head", "psi", "naive", "moves")]
+    title = ", ".join([*(["ψ(θ) = " + now["psi"]] if "psi" in now else []), *numbers])
     name = run["settings"]["head"]
     picks = frames[0], frames[-1]
     alt = (

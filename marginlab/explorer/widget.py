@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from marginlab import _checks, family
+from marginlab import _checks, family, formula
 from marginlab.explorer.forms import FORMS
 
 if TYPE_CHECKING:
@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 __all__ = ["compare", "explore"]
 
 
-def explore(head: str = "arcface", seed: int = 0) -> Explorer:
+def explore(head: str = "arcface", seed: int = 0, psi: str | None = None) -> Explorer:
     """Sliders for one head; moving one retrains the model on MNIST and redraws it as it learns.
 
     Args:
-        head: "softmax", "normface", "sphereface", "cosface", "arcface" or "combined", to begin with.
+        head: "softmax", "normface", "sphereface", "cosface", "arcface", "combined", or "own", whose ψ is a
+            formula, to begin with.
         seed: of the first run; a slider changes it.
+        psi: the formula of "own" to begin with, as `heads.from_formula` takes it.
 
     Returns:
         An ipywidgets box. Where no kernel answers, as in a repository's preview, it shows its last
@@ -27,10 +29,16 @@ def explore(head: str = "arcface", seed: int = 0) -> Explorer:
 
     Raises:
         ImportError: without ipywidgets and anywidget (``pip install "marginlab[lab]"``).
-        ValueError: for an unknown head, or a seed that is no whole number from 0 to 9.
+        ValueError: for an unknown head, a seed that is no whole number from 0 to 9, or a psi that is no
+            formula.
     """
     _check(head, seed)
-    return _load().Explorer(head, seed)
+    if psi is not None:
+        try:
+            formula.parse(psi)
+        except (formula.FormulaError, TypeError) as error:
+            raise ValueError(f"psi must be a formula of theta, got {psi!r}: {error}") from None
+    return _load().Explorer(head, seed, psi=psi)
 
 
 def compare(
@@ -68,7 +76,7 @@ def compare(
 
 
 def _check(head, seed):
-    _checks.one_of("head", head, family.numeric())
+    _checks.one_of("head", head, [*family.numeric(), "own"])
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= 9:
         raise ValueError(f"seed must be a whole number from 0 to 9, got {seed!r}")
 

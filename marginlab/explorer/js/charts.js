@@ -2,7 +2,7 @@
 
 import { addDot, byClass, cross, dotAt, line, tint, words } from "./canvas.js";
 import { psi } from "./equation.js";
-import { failsNear0, psiAt, pulls, SAMPLES, SMALLEST } from "./frame.js";
+import { failsNear0, psiAt, pullAt, pulls, SAMPLES, SMALLEST, within } from "./frame.js";
 import { hasMargin, turningPoint } from "./room.js";
 
 const { PI, ceil, cos, floor, log10, max, min, round } = Math;
@@ -174,19 +174,35 @@ function paintPastPi(ctx, X, height, { settings, soft, ink, paper }) {
   words(ctx, text, X(PI) - 5, PAD.top + 14, { fill: ink, size: 12, align: "right", halo: paper });
 }
 
+/** The values that the axis of ψ has, as [lowest, highest, where the axis ends below]. */
+function reachOf(cured) {
+  if (cured.head !== "own") {
+    const least = min(-1, psi(PI, cured));
+    return [least, 1, least - 0.12 * (1 - psi(PI, cured))];
+  }
+  // Its pull stands beside it, as far as that is of its size.
+  const small = SAMPLES.slice(1, -1)
+    .map((t) => pullAt(t, cured, 1))
+    .filter((v) => Math.abs(v) <= 3);
+  const values = [...within(SAMPLES.map((t) => psi(t, cured))), ...small];
+  const [least, most] = [min(-1, ...values), max(1, ...values)];
+  return [least, most, least - 0.12 * (most - least)];
+}
+
 /** ψ(θ) as it is at this moment, and the shown embeddings upon it, each at the angle to its own class. */
 export function drawPsi(ctx, width, height, scene) {
-  const { settings, thetas, labels, focus, share, died } = scene;
+  const { settings, thetas, labels, focus, share, died, ink } = scene;
   const [blue, red] = scene.lines;
   const cured = { ...settings, naive: null };
-  const least = min(-1, psi(PI, cured));
-  const [X, Y] = axes(ctx, width, height, scene, {
+  const [least, most, bottom] = reachOf(cured);
+  const [X, place] = axes(ctx, width, height, scene, {
     x: [0, PI],
-    y: [least - 0.12 * (1 - psi(PI, cured)), 1],
+    y: [bottom, most],
     xticks: DEGREES,
-    yticks: ticks(least, 1),
+    yticks: ticks(least, most),
     name: THETA,
   });
+  const Y = (v) => (v <= most + 1e-9 && v >= bottom ? place(v) : Number.NaN); // a formula may go anywhere
   if (share > 0) paintPastPi(ctx, X, height, scene);
   line(
     ctx,
@@ -215,6 +231,13 @@ export function drawPsi(ctx, width, height, scene) {
       red,
       2.4,
       [6, 4],
+    );
+  if (settings.head === "own")
+    line(
+      ctx,
+      SAMPLES.slice(1, -1).map((t) => [X(t), Y(pullAt(t, settings, share))]), // at the ends nothing has a direction
+      ink,
+      1.2,
     );
   rug(ctx, X, height, scene, 0);
   ctx.globalAlpha = 0.7;
@@ -247,15 +270,41 @@ function paintHarms(ctx, X, width, height, scene, harms) {
   }
 }
 
+/** The image that ended the run, at x under the pull. */
+function paintEnd(ctx, x, width, height, scene) {
+  const [, red] = scene.lines;
+  line(
+    ctx,
+    [
+      [x, PAD.top + 22],
+      [x, height - PAD.bottom],
+    ],
+    red,
+    1.4,
+    [3, 3],
+  );
+  cross(ctx, x, height - PAD.bottom, red, scene.paper);
+  const [align, by] = x > width / 2 ? ["right", -9] : ["left", 9];
+  const name = `image ${grouped(scene.died.example)}`;
+  words(ctx, name, x + by, height - PAD.bottom - 24, {
+    fill: scene.ink,
+    size: 12,
+    weight: 600,
+    align,
+    halo: scene.paper,
+  });
+}
+
 /** The pull towards the own class, by angle, at this moment: cured, and of a naive form as training computes it. */
 export function drawPull(ctx, width, height, scene) {
   const { settings, share, died } = scene;
   const [blue, red] = scene.lines;
   const near = failsNear0(settings);
   const { thetas, cured, shown, top, harms } = pulls(settings, share);
-  const bottom = min(0, max(-top, min(...shown.filter(Number.isFinite), 0)));
+  const own = settings.head === "own";
+  const bottom = own ? min(0, ...within(cured)) : min(0, max(-top, min(...shown.filter(Number.isFinite), 0)));
   const small = [0.001, 0.01, 0.1, 1, 10].map((d) => [(d * PI) / 180, `${d}°`]);
-  const [X, Y] = axes(ctx, width, height, scene, {
+  const [X, place] = axes(ctx, width, height, scene, {
     x: [near ? SMALLEST : 0, PI],
     y: [bottom - 0.12 * (top - bottom), top],
     log: near,
@@ -263,6 +312,15 @@ export function drawPull(ctx, width, height, scene) {
     xticks: near ? [...small, [PI, "180°"]] : DEGREES,
     name: near ? "θ, logarithmic: tenfold from mark to mark" : THETA,
   });
+  const Y = (v) => (own && !(v <= top && v >= bottom - 0.12 * (top - bottom)) ? Number.NaN : place(v));
+  if (own)
+    line(
+      ctx,
+      thetas.map((t) => [X(t), Y(pullAt(t, settings, 0))]),
+      scene.soft,
+      1.2,
+      [2, 3],
+    );
   paintHarms(ctx, X, width, height, scene, harms);
   line(
     ctx,
@@ -278,28 +336,7 @@ export function drawPull(ctx, width, height, scene) {
     [6, 4],
   );
   rug(ctx, X, height, scene, near ? SMALLEST : 0);
-  if (!Number.isFinite(died?.theta)) return;
-  const x = X(max(died.theta, near ? SMALLEST : 0));
-  line(
-    ctx,
-    [
-      [x, PAD.top + 22],
-      [x, height - PAD.bottom],
-    ],
-    red,
-    1.4,
-    [3, 3],
-  );
-  cross(ctx, x, height - PAD.bottom, red, scene.paper);
-  const [align, by] = x > width / 2 ? ["right", -9] : ["left", 9];
-  const name = `image ${grouped(died.example)}`;
-  words(ctx, name, x + by, height - PAD.bottom - 24, {
-    fill: scene.ink,
-    size: 12,
-    weight: 600,
-    align,
-    halo: scene.paper,
-  });
+  if (Number.isFinite(died?.theta)) paintEnd(ctx, X(max(died.theta, near ? SMALLEST : 0)), width, height, scene);
 }
 
 /** Where m₁θ + m₂ is past π, how many of the shown points are there. */

@@ -1,7 +1,7 @@
 // The sliders of a page: of a head its own, the seed, and the ways to break it.
 
-import { slidersOf } from "./settings.js";
-import { FAMILY, FORMS } from "./tables.js";
+import { breakable, slidersOf } from "./settings.js";
+import { FAMILY, FORMS, GRAMMAR } from "./tables.js";
 
 export const STYLE = `
 .marginlab-explorer { container-type: inline-size; }
@@ -15,6 +15,15 @@ export const STYLE = `
 .mlp input { accent-color: #1a74cf; height: 20px; }
 .mlp select { grid-column: 2 / 4; height: 28px; color: inherit; background: transparent; padding: 0 6px;
   border: 1px solid #8b909a; border-radius: 6px; }
+.mlp-formula, .mlp-letters { display: grid; }
+.mlp-formula label { grid-template-columns: 4.6em minmax(0, 1fr); }
+.mlp [name=psi] { height: 30px; color: inherit; background: transparent; padding: 0 8px; border: 1px solid #8b909a;
+  border-radius: 6px; font: 14px/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
+.mlp [name=psi][aria-invalid=true] { border-color: #a93023; }
+html[data-theme="dark"] .mlp [name=psi][aria-invalid=true] { border-color: #ff8f78; }
+.mlp-wrong { margin: 0 !important; padding-left: calc(4.6em + 8px); font-size: 13px; line-height: 18px;
+  color: #a93023; overflow-wrap: anywhere; }
+html[data-theme="dark"] .mlp-wrong { color: #ff8f78; }
 .mlp select option { color: #2b2d33; background: #ffffff; }
 .mlp output { font-size: 13px; white-space: nowrap; opacity: 0.85; font-variant-numeric: tabular-nums; }
 .mlp :is(input, select):focus-visible { outline: 2px solid #1a74cf; outline-offset: 2px; }
@@ -45,9 +54,16 @@ const choice = (name, label, texts) => row(label, `<select name="${name}">${text
 const slider = ({ name, min, max, step }) =>
   row(name, `<input type="range" name="${name}" min="${min}" max="${max}" step="${step}"><output></output>`);
 
+/** The reader's formula, and what is wrong with it. */
+const FORMULA = `<div class="mlp-formula">${row(
+  "ψ(θ) =",
+  '<input type="text" name="psi" autocomplete="off" autocapitalize="off" spellcheck="false" enterkeyhint="go">',
+)}<p class="mlp-wrong" role="status"></p></div><div class="mlp-letters"></div>`;
+
 /** The sliders that stand right under the plane: of the head's margins; where it has none, the first that it has. */
-export function nearOf(head) {
-  const sliders = slidersOf(head);
+export function nearOf(settings) {
+  const sliders = slidersOf(settings);
+  if (settings.head === "own") return sliders.filter(({ name }) => GRAMMAR.letters.includes(name));
   const margins = sliders.filter(({ place }) => place != null);
   return margins.length ? margins : sliders.slice(0, 1);
 }
@@ -59,22 +75,38 @@ export function nearOf(head) {
 export function showControls({ near, far }, settings, on) {
   const held = document.activeElement?.getAttribute("name");
   const titles = (table) => Object.entries(table).map(([name, { title }]) => [name, title]);
-  const close = nearOf(settings.head);
-  near.innerHTML = close.map(slider).join("");
+  const close = nearOf(settings);
+  // A formula that is being written stays where it is: only what is under it changes.
+  const own = settings.head === "own";
+  if (own && !near.querySelector(".mlp-letters")) near.innerHTML = FORMULA;
+  (own ? near.querySelector(".mlp-letters") : near).innerHTML = close.map(slider).join("");
+  if (own) showWrong(near, "");
   far.innerHTML = [
     choice("head", "head", titles(FAMILY)),
-    ...slidersOf(settings.head)
+    ...slidersOf(settings)
       .filter((it) => !close.includes(it))
       .map(slider),
     choice("naive", "break it", [["", "no"], ...titles(FORMS)]),
     choice("start", "a move", STARTS),
   ].join("");
   for (const control of [near, far].flatMap((it) => [...it.querySelectorAll("input, select")])) {
-    control.value = control.name === "start" ? (on ? "on" : "anew") : (settings[control.name] ?? "");
-    if (control.name === "naive") control.disabled = settings.head === "softmax"; // it has no angle to break
+    const value = control.name === "start" ? (on ? "on" : "anew") : (settings[control.name] ?? "");
+    if (control.value !== value) control.value = value; // else the caret of a text would go to its end
+    if (control.name === "naive") control.disabled = !breakable(settings.head);
     if (control.name === held) control.focus();
-    readOut(control, settings.head);
+    readOut(control, settings);
   }
+}
+
+let names = 0;
+
+/** Says under a formula what is wrong with it; "" for nothing. */
+export function showWrong(near, text) {
+  const [said, input] = [near.querySelector(".mlp-wrong"), near.querySelector("[name=psi]")];
+  said.id ||= `mlp-wrong-${names++}`;
+  said.textContent = text && `This is no formula yet: ${text}.`;
+  input.setAttribute("aria-describedby", said.id);
+  input.setAttribute("aria-invalid", String(Boolean(text)));
 }
 
 /** The buttons of an explorer in short form; pressed(query) hears of them. */
@@ -91,9 +123,9 @@ export function makePresets(pressed) {
 }
 
 /** Writes a slider's value beside it, with its unit. */
-export function readOut(control, head) {
+export function readOut(control, settings) {
   if (control.type !== "range") return;
-  const { step, unit } = slidersOf(head).find((it) => it.name === control.name);
+  const { step, unit } = slidersOf(settings).find((it) => it.name === control.name);
   const digits = Math.max(0, -Math.floor(Math.log10(step)));
   const text = `${Number(control.value).toFixed(digits)} ${unit}`;
   control.nextElementSibling.textContent = text;

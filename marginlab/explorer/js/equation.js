@@ -1,5 +1,6 @@
-// The one equation, ψ(θ) = ucos(m₁θ + m₂) - m₃, its gradients, and the naive forms of it.
+// The one equation, ψ(θ) = ucos(m₁θ + m₂) - m₃, or the reader's own in its place; its gradients, and its naive forms.
 
+import { dual, known, ucos } from "./formula.js";
 import { FAMILY, FORMS } from "./tables.js";
 
 // Of each head the names of its settings that are m₁, m₂ and m₃; undefined where it has none.
@@ -17,12 +18,6 @@ export function margins(settings) {
   return [m1 ? settings[m1] : 1, m2 ? settings[m2] : 0, m3 ? settings[m3] : 0];
 }
 
-/** The cosine unrolled: falls for all φ ≥ 0, where cos φ would turn back up at π. */
-export function ucos(phi) {
-  const k = Math.floor(phi / Math.PI);
-  return (k % 2 === 0 ? 1 : -1) * Math.cos(phi) - 2 * k;
-}
-
 // The naive forms. Each is fed the same angle or cosine as the cure, and goes wrong by itself.
 
 /** The naive form that settings.naive names, or null for the cure. */
@@ -38,6 +33,7 @@ const wave = (phi, form) => (form && !form.unrolled ? Math.cos(phi) : ucos(phi))
 
 /** ψ(θ), by the cured form or by the naive one that settings.naive names. */
 export function psi(theta, settings) {
+  if (settings.head === "own") return dual(known(settings.psi), theta, settings)[0];
   const [m1, m2, m3] = margins(settings);
   const form = formOf(settings);
   if (form?.acos) theta = Math.acos(clipped(Math.cos(theta), form));
@@ -46,6 +42,7 @@ export function psi(theta, settings) {
 
 /** dψ/dθ, of a θ that has been through no clip: -m₁|sin φ| for the cure, -m₁ sin φ where nothing is unrolled. */
 export function slope(theta, settings) {
+  if (settings.head === "own") return dual(known(settings.psi), theta, settings)[1];
   const [m1, m2] = margins(settings);
   const form = formOf(settings);
   const sin = Math.sin(m1 * theta + m2);

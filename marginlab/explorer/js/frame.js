@@ -241,6 +241,11 @@ export const SMALLEST = PI / 180_000; // 0.001°
 const NEAR = Array.from({ length: 361 }, (_, k) => SMALLEST * (PI / SMALLEST) ** (k / 360));
 export const SAMPLES = Array.from({ length: 361 }, (_, k) => (k / 360) * PI);
 
+const MOST = 12; // beyond it a formula is not drawn
+
+/** What of some values is drawn. */
+export const within = (values) => values.filter((v) => abs(v) <= MOST);
+
 /**
  * The pull over θ, cured and naive, and the stretches [from, to, fate] where the naive one does harm. What is lost at
  * some angles near 0 or π, by the luck of rounding, is one stretch.
@@ -250,7 +255,8 @@ export function pulls(settings, share) {
   const cured = thetas.map((t) => pullAt(t, { ...settings, naive: null }, share));
   const naive = settings.naive ? thetas.map((t) => pullAt(t, settings, share)) : [];
   // The axis is of the whole margin, and so it stays as it is while the margin comes in.
-  const top = 1.1 * max(...thetas.map((t) => pull(t, { ...settings, naive: null })));
+  const whole = thetas.map((t) => pull(t, { ...settings, naive: null }));
+  const top = settings.head === "own" ? 1.1 * max(1, ...within(whole)) : 1.1 * max(...whole);
   const kinds = naive.map((p, k) => fate(p, cured[k], 1.001 * top));
   const harms = [];
   kinds.forEach((kind, k) => {

@@ -25,6 +25,7 @@ export const HINTS = {
 export function hintFor(settings, goesOn) {
   if (settings.naive === "acos") return "end";
   if (settings.naive) return settings.naive === "clip" ? "pull" : "rings";
+  if (settings.head === "own") return "psi";
   if (limits(settings)) return "loss";
   if (goesOn) return "clusters";
   if (settings.head === "softmax") return "lands";

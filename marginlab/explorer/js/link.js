@@ -7,6 +7,7 @@
 
 import { HINTS } from "./hints.js";
 import { readMoves, writeMoves } from "./moves.js";
+import { wrongWith } from "./formula.js";
 import { complete, slidersOf } from "./settings.js";
 import { FAMILY } from "./tables.js";
 
@@ -31,11 +32,16 @@ function pairsOf(query) {
       return text;
     }
   };
+  // A formula has signs of its own: a + in it is one, unless it is a space after all.
+  const formula = (text) => {
+    const kept = plain(text.replaceAll("+", "%2B"));
+    return wrongWith(kept) ? plain(text) : kept;
+  };
   const pairs = new Map();
   for (const part of query.split("&").filter(Boolean)) {
     const [name, ...rest] = part.split("=");
     const values = pairs.get(plain(name)) ?? [];
-    pairs.set(plain(name), [...values, plain(rest.join("="))]);
+    pairs.set(plain(name), [...values, (plain(name) === "psi" ? formula : plain)(rest.join("="))]);
   }
   return pairs;
 }
@@ -54,15 +60,20 @@ export function read(query) {
     return { settings: null, words: `The link ${wrong}. So this is the explorer as it was.` };
   }
   const { title } = FAMILY[head];
-  const sliders = slidersOf(head);
-  const known = ["head", "naive", "moves", "start", "look", ...sliders.map(({ name }) => name)];
+  const psi = asked("psi");
+  const usual = complete({ head, naive: null, psi });
+  const sliders = slidersOf(usual);
+  const own = head === "own" ? ["psi"] : [];
+  const known = ["head", "naive", "moves", "start", "look", ...own, ...sliders.map(({ name }) => name)];
   for (const [name, values] of pairs) {
     if (!known.includes(name)) words.push(`${quoted(name)} is no setting of ${title}`);
     if (values.length > 1) words.push(`${quoted(name)} is said more than once, and the first counts`);
   }
-  const { moves, words: wrong } = asked("moves") ? readMoves(asked("moves"), head) : { moves: [], words: [] };
-  const own = Object.fromEntries(sliders.map(({ name }) => [name, asked(name)]));
-  const settings = complete({ head, naive: asked("naive"), moves, ...own });
+  const { moves, words: wrong } = asked("moves") ? readMoves(asked("moves"), usual) : { moves: [], words: [] };
+  const given = Object.fromEntries(sliders.map(({ name }) => [name, asked(name)]));
+  const settings = complete({ head, naive: asked("naive"), psi, moves, ...given });
+  if (own.length && psi !== undefined && psi !== settings.psi)
+    words.push(`ψ cannot be ${quoted(psi)}, for ${wrongWith(psi)}; it is ${settings.psi}`);
   if (asked("naive") && settings.naive === null)
     words.push(`there is no way to break ${title} called ${quoted(asked("naive"))}`);
   const named = sliders.filter(({ name }) => pairs.has(name)).map(({ name }) => name);
@@ -84,9 +95,10 @@ export function read(query) {
   };
 }
 
-/** Puts an explorer's settings into the address, without a step in the history. Names and numbers need no escape. */
+/** Puts an explorer's settings into the address, without a step in the history. Names and numbers need no escape, a formula does. */
 export function toAddress(name, { moves, ...start }) {
-  const entries = Object.entries(start).filter(([, value]) => value !== null);
+  const escaped = { ...start, ...(start.psi && { psi: encodeURIComponent(start.psi) }) };
+  const entries = Object.entries(escaped).filter(([, value]) => value !== null);
   if (moves.length) entries.push(["moves", writeMoves(moves)]);
   history.replaceState(history.state, "", `#${name}?${entries.map((entry) => entry.join("=")).join("&")}`);
 }

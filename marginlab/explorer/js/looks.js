@@ -73,6 +73,8 @@ export const CSS = `
 .mlx-now b { font-size: 24px; color: var(--blue); margin-right: 2px; }
 .mlx .mlx-red, .mlx-now b.mlx-red, .mlx-died b { color: var(--red); }
 .mlx-told { min-height: 76px; line-height: 19px; }
+.mlx-verdict { display: block; padding-left: 1.2em; text-indent: -1.2em; }
+.mlx-verdict b { display: inline-block; width: 1.2em; text-indent: 0; color: var(--blue); }
 .mlx h4 { font-size: 14px; font-weight: 650; line-height: 1.3; color: var(--ink); }
 .mlx-key { color: var(--soft); font-size: 12.5px; line-height: 17.5px; min-height: 35px; }
 .mlx-key.mlx-what { min-height: 52.5px; }

@@ -2,7 +2,7 @@
 //
 // settings: {head, naive, seed, the head's own as they were at the start, moves: [{margin: 0.5}, {margin: 0.8, scale: 20}]}
 
-import { nearest } from "./settings.js";
+import { nearest, numbersOf } from "./settings.js";
 import { FAMILY, MOST_MOVES } from "./tables.js";
 
 const quoted = (text) => `“${text.length > 30 ? `${text.slice(0, 30)}…` : text}”`;
@@ -44,9 +44,10 @@ export function writeMoves(moves) {
   return moves.map((move) => pairs(move).join(",")).join(";");
 }
 
-/** The moves that an address has for a head, and in words what of them there is not; from the first wrong one on they are left out. */
-export function readMoves(text, head) {
-  const { title, sliders } = FAMILY[head];
+/** The moves that an address has for some settings, and in words what of them there is not; from the first wrong one on they are left out. */
+export function readMoves(text, settings) {
+  const { title } = FAMILY[settings.head];
+  const sliders = numbersOf(settings);
   const [moves, words] = [[], []];
   const left = (part, what) => {
     words.push(`${quoted(part)} ${what}, and from there on the moves are left out`);

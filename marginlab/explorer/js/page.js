@@ -1,7 +1,9 @@
 // The explorer of a built page: sliders, a worker that trains, and the view that draws.
 
-import { makePresets, readOut, showControls, STYLE } from "./controls.js";
+import { prepare } from "./challenges.js";
+import { makePresets, readOut, showControls, showWrong, STYLE } from "./controls.js";
 import { Dock, DOCKED } from "./dock.js";
+import { wrongWith } from "./formula.js";
 import { makeGuess, told } from "./guess.js";
 import { HINTS, hintFor } from "./hints.js";
 import { imagesFrom, sample, unpackFrame } from "./images.js";
@@ -12,6 +14,7 @@ import { IMAGES, MOST_MOVES, RECIPE } from "./tables.js";
 import { createView } from "./view.js";
 import { ended } from "./words.js";
 
+const PAUSE = 700; // ms without a key after which a formula is trained
 const PICTURE = "The picture is the last one that there was.";
 const FEW = IMAGES.first.train.toLocaleString("en-US");
 
@@ -51,6 +54,9 @@ class Explorer {
   given = {}; // of the files of images those that it was given
   guess = null; // the accuracy at which the reader thinks that it will end, a share
   lost = ""; // what is told of a file of images that did not load
+  psi = undefined; // the last formula of the reader's
+  written = null; // settings with a formula that is drawn, and not trained yet
+  pause = 0; // what will train it
 
   constructor(root, name, { workerText, images }) {
     this.root = root;
@@ -68,7 +74,9 @@ class Explorer {
     root.querySelector(".marginlab-numbers").before(place);
     const lacking = ["Worker", "DecompressionStream"].filter((it) => !(it in self));
     const embed = lacking.length ? null : (drawn) => this.embed(drawn);
-    this.view = createView(place, { ...sample(), group: this.group, embed, short: this.short });
+    const shown = sample();
+    this.labels = shown.labels;
+    this.view = createView(place, { ...shown, group: this.group, embed, short: this.short });
     this.controls = { near: fieldset("The margin"), far: fieldset("What to train") };
     const presets = this.short ? [makePresets((query) => this.follow(read(query)))] : [];
     const guess = makeGuess((share) => this.view.guess((this.guess = share)));
@@ -103,6 +111,9 @@ class Explorer {
     for (const controls of Object.values(this.controls)) {
       controls.addEventListener("pointerdown", () => this.wake());
       controls.addEventListener("input", ({ target }) => this.moved(/** @type {HTMLInputElement} */ (target)));
+      controls.addEventListener("keydown", ({ target, key }) => {
+        if (key === "Enter" && /** @type {HTMLInputElement} */ (target).name === "psi") this.trainWritten();
+      });
     }
     document.addEventListener("marginlab-seed", (/** @type {CustomEvent} */ { detail }) => this.seeded(detail));
     addEventListener("hashchange", () => this.linked());
@@ -116,21 +127,45 @@ class Explorer {
   moved({ name, value }) {
     this.wrong = "";
     this.look("");
+    if (name === "psi") return this.wrote(value);
+    this.trainWritten();
     if (name === "start") {
       this.on = value === "on";
       return this.say();
     }
-    const { naive, seed } = this.settings;
-    if (name === "head") this.begin(complete({ head: value, naive, seed }));
+    const { naive, seed, psi } = this.settings;
+    if (name === "head") this.begin(complete({ head: value, naive, seed, psi: this.psi ?? psi }));
     else if (name === "naive") this.begin(anew(this.settings, { naive: value || null }));
     else if (name === "seed") this.begin(anew(this.settings, { seed: Number(value) }));
     else this.slid({ [name]: Number(value) });
     if (name === "head") this.showControls();
-    else readOut(this.control(name), this.settings.head);
+    else readOut(this.control(name), this.settings);
     if (name === "seed" && this.group) {
       const detail = { group: this.group, from: this, seed: this.settings.seed };
       document.dispatchEvent(new CustomEvent("marginlab-seed", { detail }));
     }
+  }
+
+  /** The reader writes a formula. What can be read is drawn at once, and trained at a pause or with Enter. */
+  wrote(psi) {
+    clearTimeout(this.pause);
+    this.written = null;
+    const wrong = wrongWith(psi);
+    showWrong(this.controls.near, wrong);
+    if (wrong) return;
+    this.psi = psi;
+    this.written = complete({ head: "own", naive: null, ...present(this.settings), psi });
+    showControls(this.controls, this.written, this.on);
+    this.view.preview({ ...this.about(this.settings.moves.length), ...this.written });
+    this.pause = setTimeout(() => this.trainWritten(), PAUSE);
+  }
+
+  /** Trains with the formula that is drawn, if it is another one. */
+  trainWritten() {
+    clearTimeout(this.pause);
+    const { written } = this;
+    this.written = null;
+    if (written && written.psi !== this.settings.psi) this.begin(written);
   }
 
   /** Sliders of the head have other values: a run anew, or from here on. */
@@ -146,7 +181,7 @@ class Explorer {
     const control = this.control("seed");
     control.value = seed;
     this.begin(anew(this.settings, { seed }));
-    readOut(control, this.settings.head);
+    readOut(control, this.settings);
   }
 
   /** Whoever opens the page by a link sees the explorer; who reads on and uses one has it docked where it is out of sight. */
@@ -164,10 +199,13 @@ class Explorer {
   follow(link) {
     this.wrong = link.words;
     if (!link.settings) return this.say();
-    const { head, naive, moves } = link.settings;
+    const { moves, psi } = link.settings;
     const { seed = this.settings.seed, ...values } = link.values;
     this.on = link.on || moves.length > 0;
-    const goes = link.on && !moves.length && head === this.settings.head && naive === this.settings.naive;
+    const same = ["head", "naive", "psi"].every((name) => link.settings[name] === this.settings[name]);
+    const goes = link.on && !moves.length && same;
+    this.psi = psi ?? this.psi;
+    this.written = null;
     if (goes && seed === this.settings.seed) this.slid(values);
     else this.begin(link.settings);
     this.look(link.look ?? hintFor(present(this.settings), this.settings.moves.length > 0));
@@ -308,9 +346,16 @@ class Explorer {
     const steps = `${step}${stage ? " more" : ""} steps${few ? ` with ${FEW} images` : ""}`;
     const right = `${(100 * accuracy).toFixed(1)} % of the ${tested} test images right after ${steps}`;
     this.view.done(died ? ended(died) : `${right}, in ${seconds} seconds.${told(this.guess, accuracy)}`);
+    if (!few || died) this.tell();
     if (!few || !this.given.all) return this.arrive();
     this.root.dataset.state = "waiting";
     if (this.ready) this.takeOver();
+  }
+
+  /** Whoever waits for runs hears of one that has ended, or died. */
+  tell() {
+    const detail = { settings: this.settings, frame: this.last, labels: this.labels };
+    document.dispatchEvent(new CustomEvent("marginlab-run", { detail }));
   }
 
   /** The run is shown to its end, and no other takes its place. */
@@ -333,6 +378,7 @@ export function start(address, workerText) {
   const roots = [...document.querySelectorAll(".marginlab-explorer")];
   roots.forEach((root, i) => (root.id = i ? `explorer-${i + 1}` : "explorer"));
   for (const root of roots) new Explorer(root, root.id, { workerText, images });
+  prepare();
   // The same link again is no change of the address.
   document.addEventListener("click", (/** @type {any} */ { target }) => {
     const link = target.closest?.('a[href^="#explorer"]');

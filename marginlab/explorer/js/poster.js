@@ -4,6 +4,7 @@ import { words } from "./canvas.js";
 import { drawProgress, drawPsi, drawPull } from "./charts.js";
 import { drawPlane } from "./plane.js";
 import { SvgContext } from "./svg.js";
+import { numbersOf } from "./settings.js";
 import { FAMILY, FORMS } from "./tables.js";
 import { TITLES } from "./words.js";
 
@@ -11,8 +12,10 @@ const SHEET = [980, 620]; // in px
 
 /** The run in words. */
 export function caption({ head, naive, ...rest }) {
-  const numbers = FAMILY[head].sliders.map(({ name }) => `${name} ${rest[name]}`);
-  return [FAMILY[head].title, ...numbers, naive && FORMS[naive].title].filter(Boolean).join(" · ");
+  const numbers = numbersOf({ head, psi: rest.psi }).map(({ name }) => `${name} ${rest[name]}`);
+  return [head === "own" ? `ψ(θ) = ${rest.psi}` : FAMILY[head].title, ...numbers, naive && FORMS[naive].title]
+    .filter(Boolean)
+    .join(" · ");
 }
 
 /** Paints a scene with its headline on a canvas's context, or on svg.js's. */

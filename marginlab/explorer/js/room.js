@@ -20,10 +20,12 @@ export function budget(settings) {
 
 /** Whether the head asks for more than the right answer: its ψ is another than cos θ. */
 export function hasMargin(settings) {
+  if (settings.head === "own")
+    return [0, 0.7, 1.5, 2.4, 3.1].some((t) => !(Math.abs(psi(t, settings) - Math.cos(t)) < 1e-9));
   return settings.head !== "softmax" && String(margins(settings)) !== "1,0,0";
 }
 
-/** Where m₁θ + m₂ passes π, and the plain cosine would turn back up. */
+/** Where m₁θ + m₂ passes π, and the plain cosine would turn back up; of a formula, of which that is no question, π. */
 export function turningPoint(settings) {
   const [m1, m2] = margins(settings);
   return (Math.PI - m2) / m1;

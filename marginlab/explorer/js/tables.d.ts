@@ -10,6 +10,8 @@ type Slider = {
   default: number;
 };
 export const FAMILY: Record<string, { title: string; sliders: Slider[] }>;
+export const OWN_PSI: string;
+export const CHALLENGES: Record<string, { title: string; [asked: string]: any }>;
 export const FORMS: Record<string, { title: string; acos: boolean; clip: [number, number] | null; unrolled: boolean }>;
 export const WHY: Record<string, string>;
 export const RECIPE: {
@@ -22,3 +24,18 @@ export const RECIPE: {
 };
 export const MOST_MOVES: number;
 export const IMAGES: Record<string, { train: number; test: number; epochs: number }>;
+
+type Row = { op: string | null; binds?: number; right?: boolean; takes?: number };
+export const GRAMMAR: {
+  variable: string;
+  letters: string[];
+  constants: Record<string, number>;
+  operators: Record<string, Row>;
+  signs: Record<string, Row>;
+  functions: Record<string, Row>;
+  spellings: Record<string, string>;
+  spaces: string;
+  limits: { length: number; depth: number };
+  errors: Record<string, string>;
+  end: string;
+};

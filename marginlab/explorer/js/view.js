@@ -124,9 +124,9 @@ function sceneOf({ settings, labels, focus, circle, guess }, timeline, own) {
   };
 }
 
-/** Of the charts the one that was chosen; where none was, of a run that is broken the pull, where it shows. */
+/** Of the charts the one that was chosen; where none was, what it is about: a broken run's pull, the reader's own ψ. */
 function showTab(box, { tab, settings }) {
-  const shown = tab ?? TABS[settings.naive ? 2 : 0];
+  const shown = tab ?? TABS[settings.naive ? 2 : settings.head === "own" ? 1 : 0];
   for (const each of box.querySelectorAll("[data-tab]")) each.classList.toggle("mlx-on", each.dataset.tab === shown);
   for (const button of box.querySelectorAll("button[data-tab]"))
     button.setAttribute("aria-pressed", button.dataset.tab === shown);
@@ -256,6 +256,16 @@ export function createView(root, { labels, images = null, group = null, embed = 
   });
 }
 
+/** Marks a part that is to be looked at: "stage", "now" or a chart by its word; "" for none. */
+function markPart(parts, state, timeline, part) {
+  const chart = TABS.includes(part);
+  if (chart) state.tab = part;
+  showTab(parts.box, state);
+  for (const each of parts.box.querySelectorAll(".mlx-looked")) each.classList.remove("mlx-looked");
+  if (part) parts.$(chart ? `figure[data-tab="${part}"]` : `.mlx-${part}`).classList.add("mlx-looked");
+  timeline.need();
+}
+
 /** What others may do with a view. */
 function handle(parts, state, timeline, own, destroy) {
   return {
@@ -276,6 +286,12 @@ function handle(parts, state, timeline, own, destroy) {
       timeline.push(frame);
       own.again();
     },
+    /** Other settings are drawn with the frames that are there: a formula, before it is trained. */
+    preview(settings) {
+      state.settings = { ...settings, stages: [settings] };
+      showTab(parts.box, state);
+      timeline.need();
+    },
     done(text) {
       timeline.ended = !state.stale;
       parts.say.textContent = text;
@@ -285,15 +301,7 @@ function handle(parts, state, timeline, own, destroy) {
       own.landed(embedding);
       timeline.need();
     },
-    /** Marks a part that is to be looked at: "stage", "now" or a chart by its word; "" for none. */
-    mark(part) {
-      const chart = TABS.includes(part);
-      if (chart) state.tab = part;
-      showTab(parts.box, state);
-      for (const each of parts.box.querySelectorAll(".mlx-looked")) each.classList.remove("mlx-looked");
-      if (part) parts.$(chart ? `figure[data-tab="${part}"]` : `.mlx-${part}`).classList.add("mlx-looked");
-      timeline.need();
-    },
+    mark: (part) => markPart(parts, state, timeline, part),
     /** A tick on the accuracy: where somebody thinks that the run will end. */
     guess(share) {
       state.guess = share;

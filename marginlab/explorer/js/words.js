@@ -17,6 +17,7 @@ import {
 } from "./frame.js";
 import { budget, hasMargin, turningPoint } from "./room.js";
 import { FAMILY, FORMS } from "./tables.js";
+import { verdicts } from "./verdicts.js";
 
 const { PI, abs, cos, max, min, round } = Math;
 
@@ -71,16 +72,27 @@ const LOOK = {
 
 /** What to say of a margin that ten classes cannot hold; else nothing. */
 export function limits(settings) {
-  if (settings.head === "softmax") return "";
+  if (settings.head === "softmax" || settings.head === "own") return ""; // of its own the verdicts say it
   const { feasible, loss } = budget(settings);
   if (feasible) return "";
   const best = `at scale ${settings.scale} the best possible loss is ${loss.toPrecision(3)}`;
   return `No arrangement of ${CLASSES} classes in the plane can satisfy this margin; ${best}.`;
 }
 
+const MARKS = new Map([
+  [true, "<b>✓</b>"],
+  [false, '<b class="mlx-red">✗</b>'],
+  [null, "<b>·</b>"],
+]);
+
+/** Of the reader's own ψ what can be known beforehand, a line each. */
+const judged = (settings) =>
+  verdicts(settings).map(({ good, words }) => `<span class="mlx-verdict">${MARKS.get(good)} ${words}</span>`);
+
 /** What the head asks, and what of it is to be seen. */
 export function lesson({ settings, frame, circle }) {
   const { head } = settings;
+  if (head === "own") return judged(settings).join("");
   if (limits(settings)) return `${limits(settings)} So the digits crowd where it costs least.`;
   if (head === "normface" || hasMargin(settings)) return LOOK[head]?.(settings) ?? "";
   if (head !== "softmax")
@@ -193,6 +205,7 @@ export function keyOfPsi(scene) {
     entry(lines[0], settings.naive && !coming ? `${now}, as it should be` : now) +
     (settings.naive ? entry(lines[1], "as it is broken", "dashed") : "") +
     (coming && !settings.naive ? thin(lines[0], "ψ with all of the margin") : "") +
+    (settings.head === "own" ? thin("var(--ink)", "−ψ′, its pull") : "") +
     (margin ? entry(SOFT, "cos θ, as others score", "dotted") : "") +
     (share > 0 && past < PI - 1e-9 ? patch(SOFT, grey) : "") +
     (died?.theta == null ? "" : crossEntry("the image that ended it"))
@@ -205,9 +218,9 @@ export function keyOfPull(scene) {
   if (settings.head === "softmax")
     return entry(lines[0], "sin θ. Softmax pulls with ‖w‖ times as much: most at 90°, not at all at 0°.");
   if (!settings.naive)
-    return entry(
-      lines[0],
-      `−ψ′(θ)${share < 1 && hasMargin(settings) ? " at this step" : ""}: how steeply ψ falls at θ`,
+    return (
+      entry(lines[0], `−ψ′(θ)${share < 1 && hasMargin(settings) ? " at this step" : ""}: how steeply ψ falls at θ`) +
+      (settings.head === "own" ? entry(SOFT, "sin θ, the pull of cos θ", "dotted") : "")
     );
   const { naive, cured, harms } = pulls(settings, share);
   const same = naive.every((p, k) => abs(p - cured[k]) < 1e-6);
@@ -268,7 +281,7 @@ export function chartsInWords({ settings, share, frames }, { step, loss, accurac
   const [near, across, far] = [1, 90, 179].map((d) => number(pullAt((d * PI) / 180, settings, share)));
   return [
     `${here} at step ${step}; the first frame had loss ${number(first.loss)}, ${percent(first.accuracy)} right.`,
-    `At this step ψ falls from ${low} at 0° over ${middle} at 90° to ${high} at 180°.`,
+    `At this step ψ ${settings.head === "own" ? "goes" : "falls"} from ${low} at 0° over ${middle} at 90° to ${high} at 180°.`,
     `The pull at 1°: ${near}, at 90°: ${across}, at 179°: ${far}.`,
   ];
 }
