@@ -308,10 +308,7 @@ function handle(parts, state, timeline, own, destroy) {
       timeline.need();
     },
     /** Words over the last picture: that something is wrong. Empty, they go away. */
-    notice(text) {
-      parts.notice.hidden = !text;
-      parts.notice.textContent = text ?? "";
-    },
+    notice: (text) => void Object.assign(parts.notice, { hidden: !text, textContent: text ?? "" }),
     seek: (to) => timeline.seek(to),
     /** Plays the run that is there, once; for who wants no motion it stands at its end. */
     play() {
