@@ -796,7 +796,7 @@ def test_a_digit_by_mouse_and_by_keys(view, explorer):
         view.keyboard.press(key)
         view.wait_for_timeout(60)
         seen.add(which.inner_text())
-    assert all(text.startswith("A ") and "θ to its class:" in text for text in seen)
+    assert all(text.startswith("Digit ") and "θ to its class:" in text for text in seen)
     assert len(seen) >= 4
     assert view.locator(".mlx-logits span").count() == 10
     view.keyboard.press("Escape")
@@ -811,7 +811,7 @@ def test_a_digit_by_mouse_and_by_keys(view, explorer):
     disc = box["width"] / 2 - 20
     x, y = (frame.embeddings[i] / reach * disc).tolist()
     view.mouse.move(box["x"] + box["width"] / 2 + x, box["y"] + box["width"] / 2 - y)
-    view.wait_for_function("document.querySelector('.mlx-which').innerText.startsWith('A ')")
+    view.wait_for_function("document.querySelector('.mlx-which').innerText.startsWith('Digit ')")
     assert which.inner_text().startswith(f"Digit {labels[i]}, read as ")
 
 

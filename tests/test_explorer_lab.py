@@ -90,7 +90,7 @@ def test_a_slider_moved_by_keys_changes_picture_and_words(notebook):
     plane.focus()
     notebook.keyboard.press("ArrowRight")
     notebook.keyboard.press("ArrowDown")
-    until(notebook, "document.querySelector('.mlx-which').innerText.startsWith('A ')", 5)
+    until(notebook, "document.querySelector('.mlx-which').innerText.startsWith('Digit ')", 5)
     assert notebook.evaluate(cell) == active  # the keys were not the notebook's
 
 

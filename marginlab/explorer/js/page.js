@@ -80,6 +80,7 @@ class Explorer {
     this.controls = { near: fieldset("The margin"), far: fieldset("What to train") };
     const presets = this.short ? [makePresets((query) => this.follow(read(query)))] : [];
     const guess = makeGuess((share) => this.view.guess((this.guess = share)));
+    this.guessRow = guess;
     this.view.near.append(this.controls.near, ...(this.short ? presets : [guess]), this.status);
     this.view.far.append(this.controls.far, ...(this.short ? [guess] : []));
     this.dock = new Dock(root);
@@ -104,6 +105,8 @@ class Explorer {
   }
 
   showControls() {
+    // A formula and its letters take the room of it, and all must be on a screen at once.
+    this.guessRow.style.display = this.settings.head === "own" ? "none" : "";
     showControls(this.controls, present(this.settings), this.on);
   }
 
