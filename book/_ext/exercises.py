@@ -1,4 +1,4 @@
-"""The students' version of each sheet of exercises, beside its chapter and linked from it: a page, a notebook.
+"""The students' version of each sheet of exercises, beside its chapter: a page and a notebook.
 
 The sheets in the repository hold solutions and hidden tests; Sphinx must never read or copy those. What it
 reads is written from the release to a folder beside the built book, as the source of pages that stand where
@@ -19,8 +19,9 @@ def _folder(app):
 
 
 def _write(app):
-    from marginlab.course import sheets
     from sheet_page import page
+
+    from marginlab.course import sheets
 
     for name in sheets(Path(app.srcdir, "lessons")):
         target = _folder(app) / name / "exercises.md"

@@ -51,8 +51,7 @@ def _top(path):
     chapter = int(path.parent.name[:2])
     return (
         '<p class="marginlab-sheet"><a href="exercises.ipynb" download>Open it as a notebook</a>: there you '
-        f'write and check your code. Here you can read it. <a href="lesson.html">Back to chapter {chapter}</a>'
-        "</p>"
+        f'write and check your code. Here you read. <a href="lesson.html">Back to chapter {chapter}</a></p>'
     )
 
 
