@@ -139,9 +139,9 @@ class Field:
 
     @property
     def shift(self) -> float:
-        """What puts the right number into the middle of its step."""
+        """What puts the right number into the middle of its step; without one, a number like others."""
         if self._kind != "number":
-            return 0.0
+            return round(int(hashlib.sha256(self.salt.encode()).hexdigest()[:8], 16) / 2**32 - 0.5, 6)
         place = math.log(abs(self.right)) / self._step
         return round(0.5 - place % 1, 6)
 
