@@ -18,6 +18,10 @@ def _folder(app):
     return Path(app.doctreedir).parent / "sheets"
 
 
+def _sheet(app, name):
+    return Path(app.srcdir, "lessons", name, SHEET)
+
+
 def _write(app):
     from sheet_page import page
 
@@ -26,13 +30,15 @@ def _write(app):
     for name in sheets(Path(app.srcdir, "lessons")):
         target = _folder(app) / name / "exercises.md"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(page(Path(app.srcdir, "lessons", name, SHEET)), encoding="utf-8")
+        target.write_text(page(_sheet(app, name)), encoding="utf-8")
 
 
 def _found(app, env, added, changed, removed):
     """Adds the pages to those that Sphinx has found, under the names that the sheets would have."""
     names = []
     for path in sorted(_folder(app).glob("*/exercises.md")):
+        if not _sheet(app, path.parent.name).exists():  # it was there when the book was built before
+            continue
         name = HERE.format(path.parent.name)
         where = os.path.relpath(path, app.srcdir)
         env.project.docnames.add(name)
@@ -49,7 +55,10 @@ def _is_page(pagename):
 
 def _link(app, doctree):
     """The prose of a chapter says `exercises.ipynb`: it means the page, and the notebook."""
-    if not app.env.docname.startswith("lessons/") or _is_page(app.env.docname):
+    docname = app.env.docname
+    if not docname.startswith("lessons/") or not _sheet(app, docname.split("/")[1]).exists():
+        return  # in a source archive there are no sheets
+    if _is_page(docname):
         return
     for name in [n for n in doctree.findall(nodes.literal) if n.astext() == SHEET]:
         page = nodes.reference("", "a page to read", refuri=PAGE, internal=True)

@@ -88,7 +88,9 @@ def _hints(section):
     from marginlab.checks.tasks import TASKS
 
     tests = "\n".join(cell.source for cell in section if _about(cell).get("grade"))
-    return [text for name in dict.fromkeys(CHECK.findall(tests)) for text in hints(TASKS[name])]
+    names = dict.fromkeys(CHECK.findall(tests))
+    opened = "When it has passed, `check_{}(…).explain()` opens the worked answer in the notebook."
+    return [text for name in names for text in [*hints(TASKS[name]), opened.format(name)]]
 
 
 def hints(task: Any) -> list[str]:

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from marginlab.checks.answers import of_exercise
+from marginlab.checks.answers import of_check, of_exercise
 from marginlab.checks.report import Report, Task, Words
 from marginlab.checks.run import examine
 from marginlab.checks.tasks import TASKS
@@ -65,7 +65,9 @@ def grade(name: str, f: Any, seed: int = 0, seconds: float = 10.0) -> Report:
     Raises:
         KeyError: for a name that no check has.
     """
-    return examine(TASKS[name.removeprefix("check_")], f, seed, seconds)
+    report = examine(TASKS[name.removeprefix("check_")], f, seed, seconds)
+    report.worked = of_check
+    return report
 
 
 def explain(name: str, key: str) -> Words:
@@ -99,6 +101,7 @@ def _loaded():
 def _check(task: Task) -> Callable[[Any], Report]:
     def check(f):
         report = examine(task, f)
+        report.worked = of_check
         print(report)
         return report
 

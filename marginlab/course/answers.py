@@ -15,7 +15,7 @@ from nbformat import NotebookNode
 from nbgrader.utils import is_grade, is_solution
 
 from marginlab.checks.answers import FILE, material, seal, steps
-from marginlab.checks.run import truths
+from marginlab.checks.run import examine, truths
 from marginlab.checks.tasks import TASKS
 from marginlab.course.sheets import SHEET, sheets
 
@@ -90,25 +90,45 @@ def answers(source: str | Path = "lessons") -> dict[str, dict]:
 
 
 def _chosen(check):
-    """The truth at a check's points, and which results make the key: enough of them, and no more seeds."""
-    results, cases, best = [], [], (0.0, {})
+    """The truth at a check's points, and which results make the key.
+
+    With each seed more points: until the key is hard to guess, and no known mistake makes it too.
+    """
+    task, best = TASKS[check], (0, 0.0, {})
+    known = [m.form for m in task.mistakes if m.form is not None and not examine(task, m.form).passed]
+    results, cases, wrong = [], [], [[] for _ in known]
     for seed in range(SEEDS):
-        for case, want in truths(TASKS[check], seed):
+        for case, want in truths(task, seed):
             results.append(want)
             cases.append(case)
+        for form, found in zip(known, wrong, strict=True):
+            found += examine(task, form, seed).results
         places = list(_places(results, cases))
         for height in HEIGHTS:
-            far = [place for place in places if _is_far(*place, height)]
-            far = far[:: math.ceil(len(far) / MOST) or 1]
-            weight = -len(far) * math.log(height)  # the finer the steps, the more there are to guess from
-            best = max(best, (weight, _record(far, seed + 1, height)), key=lambda it: it[0])
-        if best[0] >= ENOUGH:
+            far = [place for place, value, case in places if _is_far(value, case, height)]
+            where, told = _telling(far, height, results, wrong)
+            weight = -len(where) * math.log(height)  # the finer the steps, the more there are to guess from
+            record = {"seeds": seed + 1, "height": height, "where": where}
+            best = max(best, (told, min(weight, ENOUGH), record), key=lambda it: it[:2])
+        if best[:2] == (len(known), ENOUGH):
             break
-    return results, best[1]
+    return results, best[2]
 
 
-def _record(far, seeds, height):
-    return {"seeds": seeds, "height": height, "where": [list(place) for place, _, _ in far]}
+def _telling(far, height, results, wrong):
+    """Of the places some, and one more for each mistake that these do not tell apart; how many they do."""
+    where = far[:: math.ceil(len(far) / MOST) or 1]
+    told = 0
+    for found in wrong:
+        differ = (p for p in [*where, *far] if _at(results, p, height) != _at(found, p, height))
+        first = next(differ, None)
+        told += first is not None
+        where += [] if first is None or first in where else [first]
+    return where, told
+
+
+def _at(results, place, height):
+    return material(results, [place], height)
 
 
 def _places(results, cases):
@@ -116,10 +136,10 @@ def _places(results, cases):
         if case.look is None:
             for output, array in enumerate(outputs):
                 for place, value in enumerate(np.ravel(array)):
-                    yield (call, output, place), float(value), case
+                    yield [call, output, place], float(value), case
 
 
-def _is_far(place, value, case, height):
+def _is_far(value, case, height):
     """Whether every result that the check takes for this truth lies on its step, and well inside."""
     at = steps(value, height)
     allowed = 2 * max(case.tol, 2e-6) * (case.size + abs(value))
