@@ -28,6 +28,11 @@ def _foot(app, pagename, templatename, context, doctree):
     from marginlab import __version__
 
     source = Path(app.env.doc2path(pagename)) if pagename in app.env.found_docs else None
+    if source and not source.is_relative_to(
+        app.srcdir / "lessons"
+    ):  # a sheet's page is made from its notebook
+        sheet = Path(app.srcdir, f"{pagename}.ipynb")
+        source = sheet if sheet.exists() else source
     day = source and _days(str(app.srcdir)).get(source.relative_to(app.srcdir).as_posix())
     changed = f", changed on {day}" if day else ""
     news = app.builder.get_relative_uri(pagename, CHANGES) if app.builder.format == "html" else ""

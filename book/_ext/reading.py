@@ -5,7 +5,7 @@ from pathlib import Path
 
 from docutils import nodes
 
-CHAPTER = re.compile(r"lessons/(\d+)_")
+CHAPTER = re.compile(r"lessons/(\d+)_\w+/lesson$")
 WORDS, LINES = 200, 25  # a minute, of prose and of code
 
 
@@ -43,7 +43,7 @@ def _number(app, doctree):
 def _prepare(app, doctree):
     for image in doctree.findall(nodes.image):
         image["loading"] = "lazy"
-    if app.env.docname.startswith("lessons/"):
+    if CHAPTER.match(app.env.docname):
         title = next(iter(doctree.findall(nodes.title)))
         text = f"About {minutes(doctree)} minutes to read."
         title.parent.insert(1, nodes.paragraph("", text, classes=["reading-time"]))

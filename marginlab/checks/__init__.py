@@ -22,7 +22,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from marginlab.checks.report import Report, Task
+from marginlab.checks.answers import of_check, of_exercise
+from marginlab.checks.report import Report, Task, Words
 from marginlab.checks.run import examine
 from marginlab.checks.tasks import TASKS
 
@@ -46,6 +47,7 @@ __all__ = [
     "check_tar_at_far",
     "check_ucos",
     "check_unit",
+    "explain",
     "fresh",
     "grade",
 ]
@@ -63,7 +65,21 @@ def grade(name: str, f: Any, seed: int = 0, seconds: float = 10.0) -> Report:
     Raises:
         KeyError: for a name that no check has.
     """
-    return examine(TASKS[name.removeprefix("check_")], f, seed, seconds)
+    report = examine(TASKS[name.removeprefix("check_")], f, seed, seconds)
+    report.worked = of_check
+    return report
+
+
+def explain(name: str, key: str) -> Words:
+    """The worked answer to an exercise that no check opens, such as "x05-derive", by the instructor's key.
+
+    A check that has passed opens its own: ``check_arcface(my_arcface).explain()``.
+
+    Raises:
+        KeyError: for an exercise that has none.
+        ValueError: if the key is not this exercise's.
+    """
+    return Words(of_exercise(name, key))
 
 
 def fresh() -> ModuleType:
@@ -85,6 +101,7 @@ def _loaded():
 def _check(task: Task) -> Callable[[Any], Report]:
     def check(f):
         report = examine(task, f)
+        report.worked = of_check
         print(report)
         return report
 

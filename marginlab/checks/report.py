@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 __all__ = ["Case", "Finding", "Mistake", "Part", "Report", "Task", "Words", "task"]
@@ -84,6 +84,10 @@ class Finding(NamedTuple):
     mistake: str = ""
 
 
+def _none(task, function):
+    raise KeyError(task)
+
+
 @dataclass
 class Report:
     """What a check found.
@@ -97,6 +101,8 @@ class Report:
             "exit", "time", "print", "nothing", "type", "shape", "in place", "nan" or "value".
         mistake: the name of the known mistake, or else the kind.
         printed: the first characters that the function printed.
+        function, results: the function, and what each call of it gave.
+        worked: opens the worked answer, ``worked(task, function)``.
     """
 
     task: str
@@ -105,6 +111,9 @@ class Report:
     finding: Finding | None = None
     printed: str = ""
     called: str = "f"
+    function: Callable | None = field(default=None, repr=False, compare=False)
+    results: list = field(default_factory=list, repr=False, compare=False)
+    worked: Callable[..., str] = field(default=_none, repr=False, compare=False)
 
     @property
     def passed(self) -> bool:
@@ -141,6 +150,21 @@ class Report:
             return Words("All parts are right: there is nothing to mend.")
         return Words((self.finding.where, self.finding.why, self.finding.how)[level - 1])
 
+    def explain(self) -> Words:
+        """The worked answer and what often goes wrong, once the check has passed.
+
+        They are sealed: only what a right function gives opens them. A function that is right here and wrong
+        at other points is told where.
+        """
+        if not self.passed:
+            return Words("The worked answer opens when all parts are right.")
+        try:
+            return Words(self.worked(self.task, self.function))
+        except KeyError:
+            return Words("No sheet has an answer to this check.")
+        except ValueError as error:
+            return Words(error)
+
     def __str__(self):
         right = sum(self.parts.values())
         lines = [f"check_{self.task}: {right} of {len(self.parts)} parts right"]
@@ -151,6 +175,8 @@ class Report:
             lines += [textwrap.fill(f"Where: {self.finding.where}", 96, subsequent_indent="       ")]
             call = f"check_{self.task}({self.called})"
             lines += [f"For more, in a cell of your own: `{call}.hint(2)`, then `.hint(3)`."]
+        else:
+            lines += [f"For the worked answer: `check_{self.task}({self.called}).explain()`."]
         return "\n".join(lines)
 
     def __repr__(self):

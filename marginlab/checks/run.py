@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from marginlab.checks.report import Finding, Report, Task
+from marginlab.checks.report import Case, Finding, Report, Task
 
-__all__ = ["PRINTED", "SECONDS", "SHOWN", "examine"]
+__all__ = ["PRINTED", "SECONDS", "SHOWN", "examine", "truths"]
 
 SECONDS = 10.0  # for all calls together; a right function needs well under 2
 PRINTED = 20_000  # characters, over all calls
@@ -339,17 +339,27 @@ def _diagnosed(finding, failed, task):
     )
 
 
+def _wants(task, cases):
+    with _errstate(all="ignore"):
+        return [_tuple((case.truth or task.truth)(*_copies(case.args))) for _, case in cases]
+
+
+def truths(task: Task, seed: int = 0) -> list[tuple[Case, tuple]]:
+    """A task's calls, and what is right in each: a tuple of arrays."""
+    cases = [(part, case) for part in task.points(np.random.default_rng(seed)) for case in part.cases]
+    return [(case, want) for (_, case), want in zip(cases, _wants(task, cases), strict=True)]
+
+
 def examine(task: Task, f: Any, seed: int = 0, seconds: float = SECONDS) -> Report:
     """A `Report` on a student's function f for a task; other seeds give other points."""
     parts = task.points(np.random.default_rng(seed))
     cases = [(part, case) for part in parts for case in part.cases]
     # The truth is computed before the student's function runs, and what that has patched is put back after.
-    with _errstate(all="ignore"):
-        wants = [_tuple((case.truth or task.truth)(*_copies(case.args))) for _, case in cases]
+    wants = _wants(task, cases)
     own = dict(globals())
     report = Report(task.name, {part.name: False for part in parts}, {p.name: p.marks for p in parts})
     name = str(getattr(f, "__name__", ""))
-    report.called = name if name.isidentifier() else "f"
+    report.called, report.function = name if name.isidentifier() else "f", f
     report.finding = _not_callable(task, f)
     if report.finding:
         return report
@@ -365,6 +375,7 @@ def examine(task: Task, f: Any, seed: int = 0, seconds: float = SECONDS) -> Repo
 
     sink, stays = _in_thread(work, seconds)
     globals().update(own)
+    report.results = calls
     report.printed = sink.kept + " …" * (sink.count > SHOWN)
 
     findings, failed, right = [], [], {part.name for part in parts}

@@ -3,12 +3,15 @@
     python -m marginlab.course release DIR              the sheets as students get them
     python -m marginlab.course bundle course.zip        a zip for students: sheets, lessons, package
     python -m marginlab.course variants ids.txt DIR     the sheets with other numbers for each student
+    python -m marginlab.course keys                     what opens the answers that no check opens
+    python -m marginlab.course answers                  seal the worked answers anew, from the sheets
     python -m marginlab.course grade DIR 05_arcface     what Moodle or Canvas exported, to a table of marks
 
 Built on nbgrader (install the extra "exercises"). Submissions run behind a wall of the operating system, and
 hidden tests in an interpreter that no submission has prepared: see the book's page on grading.
 """
 
+from marginlab.course.answers import answers, exercises, keys, write_answers
 from marginlab.course.bundle import bundle
 from marginlab.course.exports import Submission, collect
 from marginlab.course.harmless import Harmless
@@ -21,6 +24,7 @@ from marginlab.course.sheets import (
     hidden_removed,
     numbers,
     release,
+    released,
     set_numbers,
     sheets,
     variants,
@@ -38,15 +42,20 @@ __all__ = [
     "Stopped",
     "Submission",
     "WithoutNotes",
+    "answers",
     "bundle",
     "collect",
+    "exercises",
     "grade",
     "hidden_removed",
+    "keys",
     "numbers",
     "release",
+    "released",
     "set_numbers",
     "sheets",
     "variants",
+    "write_answers",
     "write_notebook",
     "write_numbers",
 ]

@@ -22,6 +22,8 @@ def _parser():
     command.add_argument("students", help="a text file, one student's id a line")
     command.add_argument("target", help="the folder to write to")
     command.add_argument("--seed", default="1", help="keep it: grading needs it again")
+    commands.add_parser("keys", help="print the keys to the worked answers that no check opens")
+    commands.add_parser("answers", help="seal the worked answers anew, after a change to a sheet")
     command = commands.add_parser("grade", help="grade submissions as Moodle or Canvas export them")
     command.add_argument("folder", help="the export, a folder or a zip")
     command.add_argument("sheet", help="such as 05_arcface")
@@ -47,6 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif command == "variants":
         students = Path(options["students"]).read_text(encoding="utf-8").split()
         print(len(course.variants(students, options["seed"], options["target"], source)), "notebooks written")
+    elif command == "keys":
+        print(*(f"{name:16} {key}" for name, key in course.keys(source).items()), sep="\n")
+    elif command == "answers":
+        print(course.write_answers(source))
     else:
         _grade(source, options)
 

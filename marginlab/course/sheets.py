@@ -39,6 +39,7 @@ __all__ = [
     "hidden_removed",
     "numbers",
     "release",
+    "released",
     "say",
     "set_numbers",
     "sheets",
@@ -89,6 +90,11 @@ def _without_database():
     return [WithoutNotes, *steps]
 
 
+def released(nb: NotebookNode) -> NotebookNode:
+    """A sheet as students get it: without solutions, hidden tests and notes. The one given may be changed."""
+    return through(_without_database(), nb, {"nbgrader": {}})
+
+
 def release(source: str | Path = "lessons", target: str | Path = "release") -> list[Path]:
     """Write the students' version of every sheet, without solutions, hidden tests and notes.
 
@@ -101,7 +107,7 @@ def release(source: str | Path = "lessons", target: str | Path = "release") -> l
     """
     paths = []
     for name in sheets(source):
-        nb = through(_without_database(), nbformat.read(Path(source, name, SHEET), 4), {"nbgrader": {}})
+        nb = released(nbformat.read(Path(source, name, SHEET), 4))
         paths.append(write_notebook(nb, Path(target, name, SHEET)))
     return paths
 
