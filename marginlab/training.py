@@ -89,7 +89,8 @@ class Result:
         if self.trained:
             return words
         head, scale = self.settings["head"], self.settings.get("scale")
-        if head not in family.numeric() or scale is None:
+        # A margin for each class has no one budget.
+        if head not in family.numeric() or scale is None or any(np.ndim(it) for it in self.settings.values()):
             return f"It did not train: {words}"
         classes, dim = self.frames[-1].class_directions.shape
         room = budget(classes, dim, head, family.margin(head, self.settings), scale)
@@ -97,7 +98,10 @@ class Result:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write settings, frames and test embeddings to one ``.npz`` file."""
-        meta = {"settings": self.settings, "test_accuracy": self.test_accuracy, "seconds": self.seconds}
+        settings = {
+            name: np.asarray(it).tolist() if np.ndim(it) else it for name, it in self.settings.items()
+        }
+        meta = {"settings": settings, "test_accuracy": self.test_accuracy, "seconds": self.seconds}
         columns: dict[str, Any] = {
             f.name: np.array([getattr(x, f.name) for x in self.frames]) for f in dataclasses.fields(Frame)
         }

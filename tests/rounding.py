@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FILES = ["geometry", "numerics", "heads", "blockwise", "room", "training", "hazards"]
+FILES = ["geometry", "numerics", "heads", "after", "formula_head", "blockwise", "room", "training", "hazards"]
 KINDS = {
     "OpenBLAS as on Haswell": {"OPENBLAS_CORETYPE": "Haswell"},
     "OpenBLAS as on Zen": {"OPENBLAS_CORETYPE": "Zen"},

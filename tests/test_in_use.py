@@ -1,6 +1,7 @@
 """The model in use: loops of one's own, files of other models, padding, several inputs, open sets."""
 
 import inspect
+import math
 import os
 import subprocess
 import sys
@@ -217,8 +218,15 @@ def test_weights_are_weights_and_a_model_file_holds_the_settings(tmp_path):
     np.testing.assert_array_equal(two.predict(X, verbose=0), one.predict(X, verbose=0) / 16 * 30)
     one.save(tmp_path / "m.keras")
     assert keras.models.load_model(tmp_path / "m.keras").head.margin == 0.1
-    two.set_state_tree(two.get_state_tree() | {})
-    assert two.head.margin == 0.5
+    # A checkpoint holds the settings too, as state: who resumes goes on with the margin of the run.
+    keras.utils.clear_session()
+    three = model(heads.ArcFace(10, margin=0.1, scale=16.0, name="head"))
+    keras.utils.clear_session()
+    four = model(heads.ArcFace(10, name="head"))
+    for m in (three, four):
+        m(X)
+    four.set_state_tree(three.get_state_tree())
+    assert (four.head.margin, four.head.scale) == pytest.approx((0.1, 16.0))
 
 
 def test_early_stopping_does_not_turn_a_schedule_back():
@@ -249,6 +257,12 @@ def test_every_closed_end_of_every_range_comes_back(name, setting, value, tmp_pa
         keras.models.load_model(tmp_path / "m.keras").layers[-1],
     ):
         assert getattr(again, setting) == value
+
+
+def test_pi_which_float32_rounds_up_comes_back():
+    head = heads.ArcFace(10, margin=math.pi)
+    head.margin = head.margin
+    assert type(head).from_config(head.get_config()).margin == math.pi
 
 
 @pytest.mark.parametrize(("name", "setting", "value"), list(ends()))

@@ -15,7 +15,9 @@ def test_page_from_a_file(book, page, name):
     page.wait_for_function(
         "[...document.querySelectorAll('article img')].every(i => i.complete && i.naturalWidth > 0)"
     )
-    assert name not in MATHS or page.locator("article mjx-container").count()
+    formulas, set_ = page.locator("article .math").count(), page.locator("article mjx-container").count()
+    assert bool(formulas) == bool(set_)
+    assert formulas or name not in MATHS
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
     text = page.locator("article").inner_text()
     assert "Traceback" not in text

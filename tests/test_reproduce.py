@@ -317,6 +317,12 @@ def test_what_a_run_does_and_that_an_interrupted_one_writes_nothing(
     assert list((tmp_path / "a" / "b").iterdir()) == []
 
 
+def test_what_is_asked_for_without_a_folder_leaves_the_books_own_results_alone(asked, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert reproduce.main(["--quick"]) == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["_build"]
+
+
 def test_a_result_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "reproduction.json"
     reproduce.write(path, {"a": 1})

@@ -314,9 +314,9 @@ def with_branches():
     return keras.Model(inputs, LAYERS.Dense(2)(LAYERS.Concatenate()(branches)))
 
 
-def with_noise():
+def with_noise(size=0.5):
     front = [LAYERS.Rescaling(1 / 255), LAYERS.Reshape((28, 28, 1)), LAYERS.AveragePooling2D(4)]
-    rest = [LAYERS.GaussianNoise(0.5), LAYERS.Flatten(), LAYERS.Dense(16, activation="relu")]
+    rest = [LAYERS.GaussianNoise(size), LAYERS.Flatten(), LAYERS.Dense(16, activation="relu")]
     return keras.Sequential([*front, *rest, LAYERS.Dropout(0.1), LAYERS.Dense(2)])
 
 
@@ -336,6 +336,8 @@ def test_noise_is_put_on_in_training_anew_at_each_step_and_nowhere_else():
     assert isinstance(noisy._tail.layers[0], LAYERS.GaussianNoise)
     result = noisy.retrain()
     np.testing.assert_allclose(result.test_embeddings[:50], noisy.encoder(load_mnist()[1][0][:50]), atol=1e-4)
+    quiet = Trainer("arcface", encoder=lambda: with_noise(0.0), digits=(0, 1), epochs=1, frames=1).retrain()
+    assert result.frames[-1].loss > quiet.frames[-1].loss
 
 
 def test_branches_are_not_flattened():
@@ -419,6 +421,17 @@ def test_a_report_never_raises_at_the_ends_of_the_ranges(head):
         frame = Frame(10, math.nan, 0.1, np.zeros((1, 2)), np.zeros(1), np.eye(10, 2))
         result = Result({"head": head} | settings, [frame], 0.1, np.zeros((1, 2)), 1.0)
         assert result.explain().startswith("It did not train: ")
+
+
+def test_a_margin_for_each_class_is_reported_saved_and_loaded(tmp_path):
+    frame = Frame(10, math.nan, 0.1, np.zeros((1, 2)), np.zeros(1), np.eye(10, 2))
+    settings = {"head": "arcface", "margin": np.linspace(0, 0.5, 10), "scale": 30.0}
+    result = Result(settings, [frame], 0.1, np.zeros((1, 2)), 1.0)
+    assert result.explain() == "It did not train: 10.0% of the test images right after 10 steps."
+    result.save(tmp_path / "r.npz")
+    again = Result.load(tmp_path / "r.npz")
+    np.testing.assert_array_equal(again.settings["margin"], settings["margin"])
+    assert again.explain() == result.explain()
 
 
 def test_softmax_has_no_margin():

@@ -27,6 +27,14 @@ def test_what_a_workflow_calls_is_there(path):
     assert [name for name in files if not (ROOT / name).exists()] == []
 
 
+def test_every_night_there_is_other_rounding_and_pytorch():
+    """`make test-all` promises both: it runs the one, and installs the other."""
+    assert "make test-all" in commands(ROOT / ".github/workflows/nightly.yml")
+    needs = re.search(r"^test-all:(.*)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)[1]
+    assert "test-rounding" in needs
+    assert "bench" in needs
+
+
 def test_every_supported_python_is_tested():
     jobs = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8"))["jobs"]
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
