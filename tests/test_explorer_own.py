@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
-from test_explorer_page import IN_THE_BOOK, LINES, SIZES, slider, trained, unfold
+from test_explorer_page import IN_THE_BOOK, SIZES, on_a_screen, on_one_line, slider, trained, unfold
 from test_explorer_page import open_page as open_page
 from test_explorer_page import result as result
 from test_explorer_page import site as site
@@ -276,7 +276,5 @@ def test_all_of_it_is_on_a_screen_at_once(open_page, site, size):
     for psi in (OWN_PSI, "ucos(m*theta + a) - b", "cos(3*theta) - sqrt(theta)"):
         slider(page, "psi").fill(psi)
         page.wait_for_timeout(300)
-        height = page.evaluate("document.querySelector('#explorer').getBoundingClientRect().height")
-        assert size == "phone" or height <= 800 - 64, (psi, height)
-        lines = page.evaluate(LINES)
-        assert all(line["off"] < 2 and line["over"] <= 0 and line["tall"] < 24 for line in lines), lines
+        on_a_screen(page, size, psi)
+        on_one_line(page)

@@ -463,6 +463,19 @@ LINES = """() => [...document.querySelectorAll(".mlp label")].filter(e => e.clie
 })"""
 
 
+def on_a_screen(page, size, what):
+    """At 1280 × 800, below the bar at the top of a page; on a phone it may be longer."""
+    height = page.evaluate("document.querySelector('#explorer').getBoundingClientRect().height")
+    assert size == "phone" or height <= 800 - 64, (what, height)
+
+
+def on_one_line(page):
+    """Each control with its name and its value; gives their places."""
+    lines = page.evaluate(LINES)
+    assert all(line["off"] < 2 and line["over"] <= 0 and line["tall"] < 24 for line in lines), lines
+    return lines
+
+
 @pytest.mark.parametrize("size", ["book", "phone"])
 def test_all_of_it_is_on_a_screen_at_once_and_each_control_on_one_line(open_page, site, size):
     """At 1280 × 800, below the bar at the top of a page: whatever the head, and broken too."""
@@ -476,10 +489,8 @@ def test_all_of_it_is_on_a_screen_at_once_and_each_control_on_one_line(open_page
         for naive in ("", "no-unroll"):
             if head != "softmax":
                 slider(page, "naive").select_option(naive)
-            height = page.evaluate("document.querySelector('#explorer').getBoundingClientRect().height")
-            assert size == "phone" or height <= 800 - 64, (head, naive, height)
-        lines = page.evaluate(LINES)
-        assert all(line["off"] < 2 and line["over"] <= 0 and line["tall"] < 24 for line in lines), lines
+            on_a_screen(page, size, (head, naive))
+        lines = on_one_line(page)
         for near in (True, False):  # those under the plane, and those beside it, each in line
             some = [line["lefts"] for line in lines if (line["lefts"][0] < 100) == near or size == "phone"]
             assert len({lefts[1] for lefts in some}) == len({lefts[0] for lefts in some}) == 1
