@@ -1,6 +1,8 @@
 """The house as its files have it: imports go down the list of book/api.md, and what is public says so."""
 
 import ast
+import importlib
+import inspect
 import re
 from pathlib import Path
 
@@ -184,3 +186,11 @@ def test_an_import_has_no_effect_outside(name):
         binds |= bool(targets(node)) and all(isinstance(t, ast.Name) for t in targets(node))
         main = isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
         assert docs or binds or main or is_for_checkers(node), ast.unparse(node)[:80]
+
+
+@pytest.mark.parametrize("package", sorted({name.rpartition(".")[0] for name in SOURCES}))
+def test_no_function_hides_a_module(package):
+    """After `import marginlab.course.sheet as s`, s is the module, whatever functions the package has."""
+    found = vars(importlib.import_module(f"marginlab.{package}".rstrip(".")))
+    inside = {name.rpartition(".")[2] for name in SOURCES if name.rpartition(".")[0] == package} - {""}
+    assert [name for name in inside & set(found) if not inspect.ismodule(found[name])] == []

@@ -11,12 +11,12 @@ Built on nbgrader (install the extra "exercises"). Submissions run behind a wall
 hidden tests in an interpreter that no submission has prepared: see the book's page on grading.
 """
 
-from marginlab.course.answers import answers, exercises, keys, write_answers
-from marginlab.course.bundle import bundle
+from marginlab.course.bundling import bundle
 from marginlab.course.exports import Submission, collect
 from marginlab.course.harmless import Harmless
 from marginlab.course.run import Stopped, grade
-from marginlab.course.sheets import (
+from marginlab.course.sealed import answers, exercises, keys, write_answers
+from marginlab.course.sheet import (
     SHEET,
     ForStudents,
     Restore,

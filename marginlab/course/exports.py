@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_notebook
 from nbgrader.utils import is_solution
 
-from marginlab.course.sheets import cell_name
+from marginlab.course.sheet import cell_name
 
 __all__ = ["LARGEST", "Submission", "collect", "read", "unpack"]
 

@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 from nbgrader.utils import is_locked
 
-from marginlab.course.sheets import cell_name, say
+from marginlab.course.sheet import cell_name, say
 
 __all__ = ["Harmless", "clean_html", "clean_output", "clean_text", "harmless"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 from nbgrader.utils import is_grade
 
-from marginlab.course.sheets import SHEET, cell_name
+from marginlab.course.sheet import SHEET, cell_name
 
 __all__ = ["COLUMNS", "as_text", "tell", "write_grades", "write_report"]
 

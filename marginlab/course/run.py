@@ -26,7 +26,7 @@ from traitlets.config import Config
 
 from marginlab.course import exports, report, walls
 from marginlab.course.harmless import Harmless
-from marginlab.course.sheets import (
+from marginlab.course.sheet import (
     SHEET,
     Folder,
     ForStudents,

@@ -23,7 +23,7 @@ from nbgrader.utils import is_grade, is_locked, is_solution
 from traitlets import Any
 
 from marginlab.course import judge, landlock, plain, walls
-from marginlab.course.sheets import cell_name, hidden_removed, say
+from marginlab.course.sheet import cell_name, hidden_removed, say
 
 __all__ = ["GRACE", "Court", "Died", "Interpreter", "Limits", "Outputs", "ShutIn", "Stuck", "error", "where"]
 

@@ -1,4 +1,4 @@
-// What `bundle.py` writes into the module "tables": Python's tables, as JSON.
+// What `explorer/bundle.py` writes into the module "tables": Python's tables, as JSON.
 
 type Slider = {
   name: string;

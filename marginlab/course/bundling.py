@@ -4,7 +4,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from marginlab.course.sheets import SHEET, release
+from marginlab.course.sheet import SHEET, release
 
 __all__ = ["bundle"]
 

@@ -17,7 +17,7 @@ from nbgrader.utils import is_grade, is_solution
 from marginlab.checks.answers import FILE, material, seal, steps
 from marginlab.checks.run import examine, truths
 from marginlab.checks.tasks import TASKS
-from marginlab.course.sheets import SHEET, sheets
+from marginlab.course.sheet import SHEET, sheets
 
 __all__ = ["answers", "exercises", "keys", "write_answers"]
 
