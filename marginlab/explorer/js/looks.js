@@ -114,6 +114,16 @@ export const CSS = `
 .mlx .mlx-notice { position: absolute; left: 4%; right: 4%; bottom: 4px; z-index: 1; box-shadow: 0 2px 14px #0004;
   border-left: 4px solid var(--red); background: var(--lift); padding: 8px 12px; border-radius: 4px; }
 .mlx-stage { position: relative; }
+.mlx .mlx-show { position: absolute; top: 2px; right: 2px; z-index: 1; }
+.mlx-walk { border-left: 4px solid var(--blue); padding: 2px 0 2px 12px; margin-bottom: 6px; }
+.mlx-walk:focus { outline: none; }
+.mlx-walk:focus-visible { outline: 2px solid var(--blue); outline-offset: 2px; }
+.mlx .mlx-walk p { margin-bottom: 6px; }
+.mlx-steps button { min-width: 28px; min-height: 28px; padding: 0; border-radius: 50%; }
+.mlx-steps button[aria-current] { background: var(--blue); border-color: var(--blue); color: #fff; }
+.mlx.mlx-dark .mlx-steps button[aria-current] { color: #15171b; }
+/* What is said of the walk stands where else the head is spoken of; a run that died goes on saying so. */
+.mlx-walking .mlx-lesson { display: none; }
 .mlx-looked { outline: 2px dashed var(--blue); outline-offset: 1px; border-radius: 8px; }
 .mlx [hidden] { display: none !important; }
 @container (min-width: 881px) { .mlx-grid { grid-template-columns: minmax(0, 440px) minmax(0, 1fr); } }
@@ -145,9 +155,20 @@ export const CSS = `
   .mlx-short .mlx-near { grid-area: near; }
   .mlx-short .mlx-time { grid-area: time; }
 }
-@media print { .mlx-looked { outline: none; } .mlx [data-do] { display: none; } }
+@media print { .mlx .mlx-show { position: absolute; top: 2px; right: 2px; z-index: 1; }
+.mlx-walk { border-left: 4px solid var(--blue); padding: 2px 0 2px 12px; margin-bottom: 6px; }
+.mlx-walk:focus { outline: none; }
+.mlx-walk:focus-visible { outline: 2px solid var(--blue); outline-offset: 2px; }
+.mlx .mlx-walk p { margin-bottom: 6px; }
+.mlx-steps button { min-width: 28px; min-height: 28px; padding: 0; border-radius: 50%; }
+.mlx-steps button[aria-current] { background: var(--blue); border-color: var(--blue); color: #fff; }
+.mlx.mlx-dark .mlx-steps button[aria-current] { color: #15171b; }
+/* What is said of the walk stands where else the head is spoken of; a run that died goes on saying so. */
+.mlx-walking .mlx-lesson { display: none; }
+.mlx-looked { outline: none; } .mlx [data-do] { display: none; } }
 @media (pointer: coarse) {
   .mlx button { min-height: 42px; min-width: 42px; }
+  .mlx-steps { gap: 2px; }
   .mlx-time input[type=range] { height: 36px; }
 }
 `;

@@ -13,6 +13,7 @@ import { Painter } from "./painter.js";
 import { pointAt } from "./pointer.js";
 import { asPng, asSvg, save } from "./poster.js";
 import { Timeline } from "./timeline.js";
+import { seenIn, WALK, Walk } from "./walk.js";
 import { TABS, TITLES } from "./words.js";
 
 const NARROW = 640; // px: there the rest is folded away
@@ -24,6 +25,7 @@ const HTML = `
     <p class="mlx-now"></p>
     <div class="mlx-stage">
       <canvas class="mlx-plane" tabindex="0"></canvas>
+      <button data-do="walk" class="mlx-show">show me</button>
       <p class="mlx-notice" role="status" hidden></p>
     </div>
     <div class="mlx-near"></div>
@@ -46,7 +48,7 @@ const HTML = `
       <div><p class="mlx-which" aria-live="polite"></p><div class="mlx-logits" aria-hidden="true"></div></div>
     </div>
   </div>
-  <div class="mlx-told"><p class="mlx-lesson"></p><div class="mlx-died" role="alert" hidden></div></div>
+  <div class="mlx-told">${WALK}<p class="mlx-lesson"></p><div class="mlx-died" role="alert" hidden></div></div>
   <div class="mlx-side mlx-rest">
     <div class="mlx-far"></div>
     <div class="mlx-bar mlx-tabs">${TABS.map((tab) => `<button data-do="tab" data-tab="${tab}">${tab}</button>`).join("")}</div>
@@ -132,8 +134,30 @@ function showTab(box, { tab, settings }) {
     button.setAttribute("aria-pressed", button.dataset.tab === shown);
 }
 
+/** Brings out what is folded away, or folds it. */
+function unfold({ box, $ }, open) {
+  const button = $("[data-do=more]");
+  box.classList.toggle("mlx-open", open);
+  button.textContent = open ? "less" : "more";
+  button.setAttribute("aria-expanded", open);
+}
+
+/** The walk through a view's picture. */
+function walkOf(parts, state, timeline, scene) {
+  return new Walk(parts, {
+    mark: (part) => markPart(parts, state, timeline, part),
+    seek: (to) => timeline.seek(to),
+    see: () => timeline.frames.length && seenIn(scene(), timeline, state.tab),
+    unfold() {
+      const open = parts.box.classList.contains("mlx-open");
+      unfold(parts, true);
+      return () => unfold(parts, open);
+    },
+  });
+}
+
 /** What the buttons do, by name. */
-function actionsOf(parts, state, timeline, own, scene) {
+function actionsOf(parts, state, timeline, own, scene, walk) {
   const { $, box, pad, now, say } = parts;
   const name = (kind) => `${state.settings.head}-step-${timeline.now.step}.${kind}`;
   return {
@@ -145,10 +169,8 @@ function actionsOf(parts, state, timeline, own, scene) {
       button.setAttribute("aria-pressed", state.circle);
       timeline.need();
     },
-    more(button) {
-      const open = box.classList.toggle("mlx-open");
-      button.textContent = open ? "less" : "more";
-      button.setAttribute("aria-expanded", open);
+    more() {
+      unfold(parts, !box.classList.contains("mlx-open"));
       timeline.need();
     },
     tab({ dataset }) {
@@ -165,6 +187,10 @@ function actionsOf(parts, state, timeline, own, scene) {
       opener.focus();
     },
     clear: () => own.wipe(),
+    walk: () => walk.start(),
+    before: () => walk.before(),
+    after: () => walk.after(),
+    leave: () => walk.leave(),
     async code(button) {
       const text = code(state.settings.stages ?? [state.settings]);
       try {
@@ -213,6 +239,7 @@ export function createView(root, { labels, images = null, group = null, embed = 
   const scene = () => sceneOf(state, timeline, own);
   const draw = () => {
     if (timeline.frames.length && parts.plane.clientWidth) state.places = painter.paint(scene(), timeline, own);
+    walk.look();
   };
   const onPlay = (playing) => {
     parts.play.textContent = playing ? "❚❚" : "▶";
@@ -221,7 +248,8 @@ export function createView(root, { labels, images = null, group = null, embed = 
   const timeline = new Timeline({ draw, onPlay, calm, group });
   const need = () => timeline.need();
   const own = new OwnDigit(parts.$(".mlx-pad canvas"), (image) => embed?.(image), need);
-  const actions = actionsOf(parts, state, timeline, own, scene);
+  const walk = walkOf(parts, state, timeline, scene);
+  const actions = actionsOf(parts, state, timeline, own, scene, walk);
 
   parts.box.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-do]");
@@ -248,7 +276,8 @@ export function createView(root, { labels, images = null, group = null, embed = 
   });
   parts.box.classList.toggle("mlx-short", short);
   painter.dress();
-  return handle(parts, state, timeline, own, () => {
+  return handle(parts, state, timeline, own, walk, () => {
+    walk.leave();
     for (const end of [() => sized.disconnect(), unwatch, unprint]) end();
     timeline.end();
     painter.end();
@@ -267,7 +296,7 @@ function markPart(parts, state, timeline, part) {
 }
 
 /** What others may do with a view. */
-function handle(parts, state, timeline, own, destroy) {
+function handle(parts, state, timeline, own, walk, destroy) {
   return {
     /** A new run begins; the last picture stays until its first frame. */
     reset(settings) {
@@ -301,7 +330,8 @@ function handle(parts, state, timeline, own, destroy) {
       own.landed(embedding);
       timeline.need();
     },
-    mark: (part) => markPart(parts, state, timeline, part),
+    /** Marks a part, where no walk does. */
+    mark: (part) => void (walk.on || markPart(parts, state, timeline, part)),
     /** A tick on the accuracy: where somebody thinks that the run will end. */
     guess(share) {
       state.guess = share;
