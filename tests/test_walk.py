@@ -146,7 +146,7 @@ def test_where_much_is_folded_the_panel_stands_by_its_part_and_folds_it_again(
     for k in range(1, STEPS + 1):
         stands_at(page, k)
         panel, part = page.locator(".mlx-walk").bounding_box(), page.locator(".mlx-looked").bounding_box()
-        assert 0 <= panel["y"], k
+        assert panel["y"] >= 0, k
         assert panel["y"] + panel["height"] <= 740, k
         apart = max(panel["y"] - part["y"] - part["height"], part["y"] - panel["y"] - panel["height"])
         assert apart < 40, k
