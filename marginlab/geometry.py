@@ -34,7 +34,7 @@ def _scaled(x):
     where x is not the zero vector.
 
     Naive form: sqrt(sum(x²)). It overflows for ‖x‖ above 1.8e19 and vanishes
-    below 1e-23 in float32, and its derivative at zero is 0/0.
+    below 2.6e-23 in float32, and its derivative at zero is 0/0.
     Cure: divide by the largest entry first; put a constant in place of the
     zero vector, whose derivative is then 0. A NaN is not zero, and passes.
     """

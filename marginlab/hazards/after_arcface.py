@@ -51,7 +51,7 @@ def own_psi(head, x, w):
 @record
 class deviation_of_one_image:
     symptom = (
-        "The loss is NaN from the first batch after an epoch's end, in AdaFace and what keeps a deviation."
+        "The loss is NaN from an epoch's last batch on, if it is one image, in AdaFace and what keeps a deviation."
     )
     why = (
         "The unbiased standard deviation of n lengths divides by n - 1. The last batch of an epoch may be "
@@ -146,7 +146,7 @@ class length_held_in_its_box:
     symptom = "MagFace trains as ArcFace does: lengths stay where they were, and tell nothing of the image."
     why = (
         "The length is held in [l, u] before margin and pull are taken of it. Outside neither has a "
-        "gradient, and with l = 10 an embedding in the plane, of length 1 to 5, is always outside."
+        "gradient, and with l = 10 an embedding shorter than 10 is always outside."
     )
     cure = "`heads.MagFace` holds the margin alone; its pull goes on in a straight line below l."
     met = ("IrvingMeng/MagFace: models/magface.py clamps x_norm",)
@@ -293,7 +293,7 @@ class scale_that_holds_the_median_at_one_half:
     symptom = "With AdaCos the loss stays near ln 2 however well the classes come apart."
     why = (
         "The rule s = ln(B)/cos θ_med makes s·cos θ_med equal to ln B, B being the sum of exp of the wrong "
-        "logits: the image in the middle has probability one half by construction, at every step."
+        "logits: the image in the middle has probability one half, once it is within 45° and the scale has settled."
     )
     cure = "A scale that stays, such as `heads.NormFace(C, scale=…)`, with `budget` to choose it."
     met = ("Zhang et al. 2019, the dynamic scale", "derived here: s·cos θ_med = ln B")
@@ -408,7 +408,7 @@ def _apart(initializer, steps):
 class margins_left_out_in_silence:
     symptom = "A combined margin trains as CosFace does, whatever the first two of its numbers are."
     why = (
-        "A layer with one branch a head, that asks first whether m₃ is above 0, has CosFace's in that "
+        "A layer with one branch a head, in which any m₃ above 0 leads to CosFace's, has CosFace's in that "
         "branch: m₁ and m₂ are read, kept, printed, and never used."
     )
     cure = "`heads.CombinedMargin` has one equation and no branches, with all three in it."
@@ -433,13 +433,13 @@ class margins_left_out_in_silence:
 
 @record
 class smoothing_that_stops_the_angle:
-    symptom = "With label smoothing the clusters stay wide, and a larger margin does not tighten them."
+    symptom = "With label smoothing the loss pushes images back that are far enough ahead."
     why = (
         "Smoothing wants probability 1 - ε + ε/C and no more, so the best gap between the true logit and the "
         "others is a number. In cosine units it is divided by s: at scale 64 it is reached early, and from "
         "there the loss pushes images away from their class."
     )
-    cure = "No smoothing beside a margin: the one caps the gap that the other asks for."
+    cure = "Leave it out, or know the cap: smoothing ends what is asked beyond the margin at ln(p(C - 1)/(1 - p))/s."
     met = ("derived here: ln(p(C - 1)/(1 - p))/s",)
     axis, quantity = "gap of the cosines, 10 classes, s = 64", "slope of the loss in the true cosine"
     see = "Past the best gap the slope turns positive: the loss wants the image further away."

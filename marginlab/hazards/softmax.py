@@ -222,11 +222,11 @@ def _changes(head, calls):
 class class_pairs_in_uint8:
     symptom = "The confusion matrix has counts in cells that cannot be, and none in its last corner."
     why = (
-        "Labels come as uint8, and NumPy 2 keeps that type when a Python number is multiplied in: y·C + p "
-        "wraps at 256. Ten classes end at 99 and are safe; with the 47 of EMNIST it wraps from class 6 on."
+        "Labels come as uint8, and NumPy keeps that type when a Python number is multiplied in: y·C + p "
+        "wraps at 256. Ten classes end at 99 and are safe; with the 47 of EMNIST it wraps within class 5."
     )
     cure = "Widen labels before any arithmetic. A head's `checked` gives int32 or int64, never less."
-    met = ("derived here: NumPy's promotion rules since 2.0 (NEP 50)",)
+    met = ("derived here: NumPy's promotion rules, NEP 50 among them",)
     axis, quantity = "class y, of 47", "cell 47 y + y of the confusion matrix"
     see = "256 is subtracted again and again, and no warning is given."
     points = (0, 1, 5, 6, 10, 46)
