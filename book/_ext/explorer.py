@@ -6,6 +6,8 @@ built. A run takes some seconds, and is kept beside the built book until somethi
 
 A link in the text, [at 0.8 it does not fit](#explorer?head=arcface&margin=0.8), sets the page's explorer:
 js/link.js says what it may ask for, and tests/test_try_links.py that each asks for what there is.
+
+An ordered list right after an explorer's cell is its scene: js/scene.js takes the run through it.
 """
 
 import pickle
@@ -80,6 +82,17 @@ def _link(app, doctree):
             node.replace_self(link)
 
 
+def _scene(app, doctree):
+    for found in _explorers(doctree):
+        cell = found.parent
+        while cell.get("nb_element") != "cell_code":
+            cell = cell.parent
+        after = cell.parent.index(cell) + 1
+        following = cell.parent.children[after] if after < len(cell.parent) else None
+        if isinstance(following, nodes.enumerated_list):
+            following["classes"].append("marginlab-scene")
+
+
 def _add(app, pagename, templatename, context, doctree):
     from marginlab.explorer import page
 
@@ -95,5 +108,6 @@ def setup(app):
     app.connect("builder-inited", _write)
     app.connect("doctree-read", _rerun)
     app.connect("doctree-read", _link)
+    app.connect("doctree-read", _scene)
     app.connect("html-page-context", _add, priority=800)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["compare", "explore"]
 
 
-def explore(head: str = "arcface", seed: int = 0, psi: str | None = None) -> Explorer:
+def explore(
+    head: str = "arcface", seed: int = 0, psi: str | None = None, naive: str | None = None
+) -> Explorer:
     """Sliders for one head; moving one retrains the model on MNIST and redraws it as it learns.
 
     Args:
@@ -22,6 +24,7 @@ def explore(head: str = "arcface", seed: int = 0, psi: str | None = None) -> Exp
             formula, to begin with.
         seed: of the first run; a slider changes it.
         psi: the formula of "own" to begin with, as `heads.from_formula` takes it.
+        naive: a form under "break it", "acos" say, to begin with; None for none.
 
     Returns:
         An ipywidgets box. Where no kernel answers, as in a repository's preview, it shows its last
@@ -29,8 +32,8 @@ def explore(head: str = "arcface", seed: int = 0, psi: str | None = None) -> Exp
 
     Raises:
         ImportError: without ipywidgets and anywidget (``pip install "marginlab[lab]"``).
-        ValueError: for an unknown head, a seed that is no whole number from 0 to 9, or a psi that is no
-            formula.
+        ValueError: for an unknown head, a seed that is no whole number from 0 to 9, a psi that is no
+            formula, or a naive form that there is not.
     """
     _check(head, seed)
     if psi is not None:
@@ -38,7 +41,8 @@ def explore(head: str = "arcface", seed: int = 0, psi: str | None = None) -> Exp
             formula.parse(psi)
         except (formula.FormulaError, TypeError) as error:
             raise ValueError(f"psi must be a formula of theta, got {psi!r}: {error}") from None
-    return _load().Explorer(head, seed, psi=psi)
+    _check_form(head, naive)
+    return _load().Explorer(head, seed, psi=psi, naive=naive)
 
 
 def compare(
@@ -70,8 +74,7 @@ def compare(
     if len(forms) != len(heads):
         raise ValueError(f"naive must be one for each of {len(heads)} heads, got {naive!r}")
     for head, form in zip(heads, forms, strict=True):
-        if form is not None:
-            _checks.one_of("naive", form, FORMS if head != "softmax" else ())
+        _check_form(head, form)
     return _load().Comparison(heads, seed, scale, forms)
 
 
@@ -79,6 +82,11 @@ def _check(head, seed):
     _checks.one_of("head", head, [*family.numeric(), "own"])
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= 9:
         raise ValueError(f"seed must be a whole number from 0 to 9, got {seed!r}")
+
+
+def _check_form(head, naive):
+    if naive is not None:
+        _checks.one_of("naive", naive, FORMS if head not in ("softmax", "own") else ())
 
 
 def _load():

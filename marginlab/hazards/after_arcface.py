@@ -50,9 +50,8 @@ def own_psi(head, x, w):
 
 @record
 class deviation_of_one_image:
-    symptom = (
-        "The loss is NaN from an epoch's last batch on, if it is one image, in AdaFace and what keeps a deviation."
-    )
+    symptom = "The loss is NaN from an epoch's last batch on, if it is one image, in AdaFace and what "
+        "keeps a deviation."
     why = (
         "The unbiased standard deviation of n lengths divides by n - 1. The last batch of an epoch may be "
         "one image: 0/0 is NaN, and a running average of NaN is NaN for ever."
@@ -293,7 +292,8 @@ class scale_that_holds_the_median_at_one_half:
     symptom = "With AdaCos the loss stays near ln 2 however well the classes come apart."
     why = (
         "The rule s = ln(B)/cos θ_med makes s·cos θ_med equal to ln B, B being the sum of exp of the wrong "
-        "logits: the image in the middle has probability one half, once it is within 45° and the scale has settled."
+        "logits: the image in the middle has probability one half, once it is within 45° and the scale "
+        "has settled."
     )
     cure = "A scale that stays, such as `heads.NormFace(C, scale=…)`, with `budget` to choose it."
     met = ("Zhang et al. 2019, the dynamic scale", "derived here: s·cos θ_med = ln B")
@@ -439,7 +439,10 @@ class smoothing_that_stops_the_angle:
         "others is a number. In cosine units it is divided by s: at scale 64 it is reached early, and from "
         "there the loss pushes images away from their class."
     )
-    cure = "Leave it out, or know the cap: smoothing ends what is asked beyond the margin at ln(p(C - 1)/(1 - p))/s."
+    cure = (
+        "Leave it out, or know the cap: smoothing ends what is asked beyond the margin at "
+        "ln(p(C - 1)/(1 - p))/s."
+    )
     met = ("derived here: ln(p(C - 1)/(1 - p))/s",)
     axis, quantity = "gap of the cosines, 10 classes, s = 64", "slope of the loss in the true cosine"
     see = "Past the best gap the slope turns positive: the loss wants the image further away."

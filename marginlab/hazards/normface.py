@@ -223,8 +223,8 @@ class scale_too_large:
     symptom = "The loss is 0 within a few steps, and clusters stay as wide as they were."
     why = (
         "An example half-way from its class direction to the boundary has probability 1 - p of about "
-        "exp(-s·(cos θ_y - cos θ_j)). Two classes at s = 64 make that e^-90, which is less than any normal float32, "
-        "and the gradient s·(1 - p) is nothing. A scale is for a number of classes."
+        "exp(-s·(cos θ_y - cos θ_j)). Two classes at s = 64 make that e^-90, which is less than any normal "
+        "float32, and the gradient s·(1 - p) is nothing. A scale is for a number of classes."
     )
     cure = (
         "Take a smaller scale. `least_scale` says from which one on a probability can be had; what the "
@@ -258,7 +258,8 @@ class accuracy_with_the_margin_in:
     symptom = "Training accuracy is far below test accuracy, and falls as the margin grows."
     why = (
         "The margin lowers the true class's logit and no other, so argmax over these logits asks whether an "
-        "example is right by the whole margin. That is not accuracy, and without a label it cannot be computed."
+        "example is right by the whole margin. That is not accuracy, and without a label it cannot be "
+        "computed."
     )
     cure = "Call the head without labels: `head(x)` has no margin. `MarginClassifier` scores by that alone."
     met = ("ronghuaiyang/arcface-pytorch#10", "ronghuaiyang/arcface-pytorch#93")

@@ -9,6 +9,7 @@ import { HINTS, hintFor } from "./hints.js";
 import { imagesFrom, sample, unpackFrame } from "./images.js";
 import { fromAddress, read, toAddress } from "./link.js";
 import { anew, goOn, inCommon, present, stagesOf } from "./moves.js";
+import { SCENE, Scene } from "./scene.js";
 import { complete } from "./settings.js";
 import { IMAGES, MOST_MOVES, RECIPE } from "./tables.js";
 import { createView } from "./view.js";
@@ -374,13 +375,21 @@ class Explorer {
   }
 }
 
+/** An ordered list is the scene of the last explorer before it. */
+function stage(list, explorers) {
+  const before = ({ root }) => root.compareDocumentPosition(list) & Node.DOCUMENT_POSITION_FOLLOWING;
+  const { dock, view } = explorers.findLast(before);
+  new Scene(dock.home, list, view);
+}
+
 /** Brings every explorer of the page to life. address: this script's; workerText: the modules of a worker. */
 export function start(address, workerText) {
-  document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE + DOCKED }));
+  document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE + DOCKED + SCENE }));
   const images = imagesFrom(address);
   const roots = [...document.querySelectorAll(".marginlab-explorer")];
   roots.forEach((root, i) => (root.id = i ? `explorer-${i + 1}` : "explorer"));
-  for (const root of roots) new Explorer(root, root.id, { workerText, images });
+  const explorers = roots.map((root) => new Explorer(root, root.id, { workerText, images }));
+  for (const list of document.querySelectorAll("ol.marginlab-scene")) stage(list, explorers);
   prepare();
   // The same link again is no change of the address.
   document.addEventListener("click", (/** @type {any} */ { target }) => {

@@ -36,15 +36,21 @@ function print(ctx, scene, headline) {
   [drawProgress, drawPsi, drawPull].forEach((paint, k) => put(590, 78 + 186 * k, TITLES[k], paint, 376, 166));
 }
 
-/** As the address of a PNG. */
-export function asPng(scene, headline) {
-  const [width, height] = SHEET.map((side) => 2 * side);
+/** The address of a PNG of so many px, twice as fine. */
+function png(size, paint) {
+  const [width, height] = size.map((side) => 2 * side);
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
   const ctx = canvas.getContext("2d");
   ctx.scale(2, 2);
-  print(ctx, scene, headline);
+  paint(ctx);
   return canvas.toDataURL("image/png");
 }
+
+/** As the address of a PNG. */
+export const asPng = (scene, headline) => png(SHEET, (ctx) => print(ctx, scene, headline));
+
+/** The plane alone, as the address of a PNG. */
+export const planeAsPng = (scene, side = 340) => png([side, side], (ctx) => drawPlane(ctx, side, scene));
 
 /** As the text of an SVG. */
 export function asSvg(scene, headline) {

@@ -11,10 +11,10 @@ import { CSS, DARK, isDark, LIGHT, watchLooks, whenPrinted } from "./looks.js";
 import { OwnDigit } from "./own.js";
 import { Painter } from "./painter.js";
 import { pointAt } from "./pointer.js";
-import { asPng, asSvg, save } from "./poster.js";
+import { asPng, asSvg, planeAsPng, save } from "./poster.js";
 import { Timeline } from "./timeline.js";
 import { seenIn, WALK, Walk } from "./walk.js";
-import { TABS, TITLES } from "./words.js";
+import { planeInWords, TABS, TITLES } from "./words.js";
 
 const NARROW = 640; // px: there the rest is folded away
 
@@ -142,6 +142,18 @@ function unfold({ box, $ }, open) {
   button.setAttribute("aria-expanded", open);
 }
 
+/** Folds the rest away where there is little room, and hears of other sizes. Returns what ends it. */
+function whenSized({ box, plane }, short, need) {
+  const fold = () => box.classList.toggle("mlx-fold", short || box.clientWidth <= NARROW);
+  const sized = new ResizeObserver(() => {
+    fold();
+    need();
+  });
+  for (const each of [box, plane]) sized.observe(each);
+  fold();
+  return () => sized.disconnect();
+}
+
 /** The walk through a view's picture. */
 function walkOf(parts, state, timeline, scene) {
   return new Walk(parts, {
@@ -261,13 +273,7 @@ export function createView(root, { labels, images = null, group = null, embed = 
     if (i !== state.focus) need();
     state.focus = i;
   });
-  const fold = () => parts.box.classList.toggle("mlx-fold", short || parts.box.clientWidth <= NARROW);
-  const sized = new ResizeObserver(() => {
-    fold();
-    need();
-  });
-  for (const each of [parts.box, parts.plane]) sized.observe(each);
-  fold();
+  const unsize = whenSized(parts, short, need);
   showTab(parts.box, state);
   const unwatch = watchLooks(need);
   const unprint = whenPrinted((printed) => {
@@ -278,7 +284,7 @@ export function createView(root, { labels, images = null, group = null, embed = 
   painter.dress();
   return handle(parts, state, timeline, own, walk, () => {
     walk.leave();
-    for (const end of [() => sized.disconnect(), unwatch, unprint]) end();
+    for (const end of [unsize, unwatch, unprint]) end();
     timeline.end();
     painter.end();
     parts.remove();
@@ -348,6 +354,16 @@ function handle(parts, state, timeline, own, walk, destroy) {
     },
     get frames() {
       return timeline.frames;
+    },
+    /** Of the run that is shown, whatever is shown later, a function from a share of it, 0 to 1, to {address, words}: a picture. */
+    album() {
+      const [kept, frames] = [{ ...state }, [...timeline.frames]];
+      const last = frames.length - 1;
+      return (share) => {
+        const now = frames[Math.round(share * last)];
+        const shown = sceneOf(kept, { frames, last, now, position: share * last, following: false }, null);
+        return { address: planeAsPng(shown), words: planeInWords(shown, now) };
+      };
     },
     near: parts.near,
     far: parts.far,

@@ -1,0 +1,130 @@
+"""A run that is told: the explorer stays, the items of a list pass, and the run goes with them."""
+
+import re
+
+import pytest
+from built import axe, load
+from playwright.sync_api import expect
+from v8 import V8
+
+LESSON = "lessons/05_arcface/lesson.html"
+ITEMS = 6
+
+
+@pytest.fixture(scope="module")
+def scene():
+    engine = V8("scene")
+    yield engine
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    ("tops", "eye", "share", "item"),
+    [
+        ([100, 200, 500], 50, 0, 0),
+        ([100, 200, 500], 100, 0, 0),
+        ([100, 200, 500], 200, 0.25, 1),
+        ([100, 200, 500], 499, 0.9975, 1),
+        ([100, 200, 500], 900, 1, 2),
+        ([100], 300, 0, 0),
+    ],
+)
+def test_how_far_one_has_come(scene, tops, eye, share, item):
+    boxes = [{"top": top} for top in tops]
+    ask = "([boxes, eye]) => [scene.passed(boxes, eye), scene.reading(boxes, eye)]"
+    assert scene.evaluate(ask, [boxes, eye]) == [share, item]
+
+
+def opened(browser, book, **options):
+    page = browser.new_context(**options).new_page()
+    page.set_default_timeout(120_000)
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    load(page, (book / LESSON).as_uri())
+    return page
+
+
+def scroll_to(page, k):
+    page.evaluate(
+        "k => scrollBy(0, document.querySelectorAll('ol.marginlab-scene > li')[k]"
+        ".getBoundingClientRect().top - innerHeight * 0.44)",
+        k,
+    )
+
+
+def test_the_run_goes_with_the_reader_and_the_explorer_stays(book, browser):
+    page = opened(browser, book, viewport={"width": 1280, "height": 800})
+    explorer = page.locator(".marginlab-scened .marginlab-explorer")
+    steps = []
+    for k in [*range(ITEMS), 2, 0]:
+        scroll_to(page, k)
+        expect(page.locator("li.marginlab-passing")).to_have_count(1)
+        wanted = page.locator("ol.marginlab-scene > li").nth(k)
+        expect(wanted).to_have_class(re.compile("marginlab-passing"))
+        page.wait_for_timeout(300)
+        box = explorer.locator(".mlx-plane").bounding_box()
+        assert box["y"] >= 0, k
+        assert box["y"] + box["height"] < 800, k
+        now = explorer.locator(".mlx-now").inner_text()
+        steps.append(int(re.search(r"step (\d+)", now)[1]))
+        assert ("NaN" in now) == (k == ITEMS - 1)
+    assert steps[:ITEMS] == sorted(steps[:ITEMS])
+    assert steps[0] < steps[2] < steps[ITEMS - 1]
+    assert steps[ITEMS:] == [steps[2], steps[0]]
+    expect(explorer.locator(".mlx-died")).to_be_hidden()
+    assert page.problems == []
+    page.context.close()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"viewport": {"width": 360, "height": 740}},
+        {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"},
+    ],
+    ids=["phone", "calm"],
+)
+def test_on_phones_and_without_motion_each_item_has_its_picture(book, browser, options):
+    page = opened(browser, book, **options)
+    assert page.locator(".marginlab-scened").count() == 0
+    pictures = page.locator("ol.marginlab-scene > li > img.marginlab-moment")
+    expect(pictures).to_have_count(ITEMS)
+    said = [picture.get_attribute("alt") for picture in pictures.all()]
+    steps = [int(re.search(r"step (\d+)", each)[1]) for each in said]
+    assert steps == sorted(steps)
+    assert len({picture.get_attribute("src") for picture in pictures.all()}) == ITEMS
+    light = pictures.first.get_attribute("src")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    expect(pictures.first).not_to_have_attribute("src", light)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.context.close()
+
+
+def test_there_and_back_on_paper_and_in_other_windows(book, browser):
+    page = opened(browser, book, viewport={"width": 1280, "height": 800})
+    count = page.locator(".marginlab-explorer").count()
+    scene = page.locator(".marginlab-scened")
+    expect(scene).to_have_count(1)
+    assert [v for v in axe(page) if "scene" in str(v)] == []
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    expect(scene).to_have_count(0)
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    expect(scene).to_have_count(1)
+    expect(page.locator("img.marginlab-moment")).to_have_count(0)
+    page.set_viewport_size({"width": 500, "height": 800})
+    expect(scene).to_have_count(0)
+    expect(page.locator("img.marginlab-moment")).to_have_count(ITEMS)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    expect(scene).to_have_count(1)
+    assert page.locator(".marginlab-explorer").count() == count
+    assert page.problems == []
+    page.context.close()
+
+
+def test_without_scripts_it_is_a_list_below_a_picture(book, browser):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((book / LESSON).as_uri())
+    expect(page.locator("ol.marginlab-scene > li")).to_have_count(ITEMS)
+    assert page.locator(".marginlab-explorer").nth(1).locator("img").count() == 1
+    context.close()
