@@ -50,8 +50,7 @@ def own_psi(head, x, w):
 
 @record
 class deviation_of_one_image:
-    symptom = "The loss is NaN from an epoch's last batch on, if it is one image, in AdaFace and what "
-        "keeps a deviation."
+    symptom = "The loss is NaN from an epoch's last batch on, if that is one image, in AdaFace and its kind."
     why = (
         "The unbiased standard deviation of n lengths divides by n - 1. The last batch of an epoch may be "
         "one image: 0/0 is NaN, and a running average of NaN is NaN for ever."
