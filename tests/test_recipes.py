@@ -44,6 +44,22 @@ def frozen_step(model, optimizer):
     return step
 
 
+def another_rate_for_the_head(model, rate=1e-3, faster=1e-2):
+    """One optimizer, and another for the class directions."""
+    rates = {True: faster, False: rate}
+
+    def optimizer(variable):
+        return keras.optimizers.Adam(rates["class_directions" in variable.path])
+
+    model.compile(optimizer=keras.optimizers.MultiOptimizer(optimizer))
+
+
+def exported(model, folder):
+    """What makes embeddings, for machines without Keras."""
+    model.encoder.export(f"{folder}/embed.tflite", format="litert")
+    model.encoder.export(f"{folder}/embed.onnx", format="onnx")
+
+
 def padded(model, x, y):
     """Rows that only fill up a batch: any label, and weight 0."""
     count = (y >= 0).astype("float32")
@@ -245,3 +261,44 @@ def test_mixup_is_two_losses_with_a_margin_each():
     plain(X[:1])
     plain.set_weights(model.get_weights())
     assert plain.evaluate(X_TEST, Y_TEST, verbose=0)[1] > 0.6
+
+
+def test_the_head_has_a_rate_of_its_own():
+    slow, fast = made(), made()
+    for model, faster in ((slow, 1e-9), (fast, 1e-2)):
+        another_rate_for_the_head(model, rate=1e-9, faster=faster)
+        model(X[:1])
+        before = [ops.convert_to_numpy(v) for v in model.trainable_variables]
+        model.fit(X[:320], Y[:320], epochs=1, verbose=0, shuffle=False)
+        after = [ops.convert_to_numpy(v) for v in model.trainable_variables]
+        moved = {
+            v.path: np.abs(a - b).max()
+            for v, a, b in zip(model.trainable_variables, after, before, strict=True)
+        }
+        (own,) = (path for path in moved if "class_directions" in path)
+        assert (moved.pop(own) > 1e-3) == (faster == 1e-2)
+        assert max(moved.values()) < 1e-5
+
+
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated", "ignore:In the future `np.object`")
+def test_exported_embeddings_are_the_models(tmp_path):
+    import onnxruntime
+    import tensorflow as tf
+
+    model = made()
+    model.compile(optimizer=keras.optimizers.Adam(0.003))
+    model.fit(X[:320], Y[:320], epochs=1, verbose=0)
+    exported(model, tmp_path)
+    x = X_TEST[:50].astype("float32")
+    light = tf.lite.Interpreter(str(tmp_path / "embed.tflite"))
+    (given,), (made_of_it,) = light.get_input_details(), light.get_output_details()
+    light.resize_tensor_input(given["index"], x.shape)
+    light.allocate_tensors()
+    light.set_tensor(given["index"], x)
+    light.invoke()
+    session = onnxruntime.InferenceSession(tmp_path / "embed.onnx")
+    (other,) = session.run(None, {session.get_inputs()[0].name: x})
+    embeddings = model.embed(x)
+    assert np.abs(embeddings).max() > 0.1
+    for found in (light.get_tensor(made_of_it["index"]), other):
+        assert np.abs(found - embeddings).max() < 1e-4
