@@ -1,11 +1,11 @@
 """Figures that move: in the built page some pictures get sliders, by the functions of `book/figures`.
 
-Notebooks hold none of it. A figure belongs to a cell, by the cell's id. Where the cell shows a picture, that
-picture makes way for the one that moves; where it shows a table, the table stays and a picture comes after it,
-drawn here by the page's own functions. Without scripts, and on paper, the pictures stand as they are.
+Notebooks hold none of it. A figure belongs to a cell, by the cell's id. Where the cell shows a picture,
+that picture makes way for the one that moves; where it shows a table, the table stays and a picture comes
+after it, drawn here by the page's own functions. Without scripts, and on paper, the pictures stand as they are.
 
-Colours and names of heads come from `plots` and `family`; what a figure needs of a trained run is trained here,
-and kept beside the built book until something that it rests on changes.
+Colours and names of heads come from `plots` and `family`; what a figure needs of a trained run is trained
+here, and kept beside the built book until something that it rests on changes.
 """
 
 import hashlib
@@ -25,13 +25,26 @@ from sphinx.errors import ExtensionError
 LESSON = re.compile(r"lessons/\w+/lesson$")
 MODULES = Path(__file__).parents[1] / "figures"
 CLASS, SCRIPT, MARK = "marginlab-figure", "marginlab-figures.js", "marginlab-moves"
-# The cell's id, the name of its figure in book/figures/figures.js, and where the cell has no picture what one shows.
+# The cell's id, the name of its figure in book/figures/figures.js, and, where the cell has no picture, what
+# the one that comes after it shows.
 CELLS = (
     ("two-dimensions-22", "digit-by-digit", ""),
-    ("softmax-10", "stretch", "A thousand test images in the plane, and their mean loss against the stretch."),
-    ("normface-07", "lowest", "The lowest loss against the scale, in the plane and with room for all classes."),
+    (
+        "softmax-10",
+        "stretch",
+        "A thousand test images in the plane, and their mean loss against the stretch.",
+    ),
+    (
+        "normface-07",
+        "lowest",
+        "The lowest loss against the scale, in the plane and with room for all classes.",
+    ),
     ("sphereface-13", "past-pi", "How far test images are from their classes, and ψ, unrolled and plain."),
-    ("cosface-11", "directions", "Class directions around a circle, and the image of each that has most room."),
+    (
+        "cosface-11",
+        "directions",
+        "Class directions around a circle, and the image of each that has most room.",
+    ),
     ("34eb6c3d", "guards", "The error of the gradient against the angle, for two clips and the sine."),
     ("arcface-25", "patches", ""),
     ("one-equation-08", "asks", ""),
@@ -55,10 +68,11 @@ def look() -> dict[str, Any]:
 
 
 def bundled(name: str) -> str:
-    """A module of `book/figures` with its imports, each line without its indent: a page is light."""
+    """A module of `book/figures` with its imports, without indents and comments: a page is light."""
     from marginlab.explorer.bundle import bundle
 
-    return re.sub(r"^[ \t]+", "", bundle(name, here=MODULES), flags=re.M)
+    text = re.sub(r"^[ \t]+| // .*$", "", bundle(name, here=MODULES), flags=re.M)
+    return re.sub(r"(?<=[,;{(\[])\n", "", text)  # every statement has its semicolon
 
 
 def script() -> str:
@@ -68,7 +82,10 @@ def script() -> str:
 
 
 def stills(data: dict[str, Any]) -> dict[str, dict[str, str]]:
-    """Of each figure its first picture {svg, says}, by the page's own functions. data: what each needs of a run."""
+    """Of each figure its first picture {svg, says}, by the page's own functions.
+
+    data: of those that show a trained run what they need of it.
+    """
     from marginlab.explorer.engine import v8
 
     racer: Any = v8()
@@ -82,7 +99,10 @@ def stills(data: dict[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def stretched() -> dict[str, Any]:
-    """The run of chapter 1 without a bias: x, ``(1000, 2)`` embeddings of test images, y, w, and how far x reach."""
+    """The run of chapter 1 without a bias.
+
+    x, ``(1000, 2)`` embeddings of test images; y, ``(1000,)``; w, ``(10, 2)``; reach, half the window of x.
+    """
     from marginlab import Trainer, heads, load_mnist
     from marginlab.data import shown_images
 
@@ -96,7 +116,10 @@ def stretched() -> dict[str, Any]:
 
 
 def past_pi(margin: float = 1.5) -> dict[str, Any]:
-    """A run of the page's own engine: of eight moments the sorted angles of test images, in tenths of a degree."""
+    """A run of the page's own engine, at eight moments.
+
+    steps, ``(8,)``; angles, ``(8, 1000)`` of test images to their classes, sorted, in tenths of a degree.
+    """
     from marginlab import reference
     from marginlab.explorer import engine
 
@@ -134,18 +157,25 @@ def data(kept: Path) -> dict[str, Any]:
 
 
 def marked(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The cells of a lesson, with a mark before each that has a figure. A tag would execute the page again."""
+    """The cells of a lesson, with a mark before each that has a figure.
+
+    A tag of the cell would say the same, and the cache of executed pages would no longer know the page.
+    """
     out = []
     for cell in cells:
         name = FIGURES.get(cell.get("id", "")) if cell["cell_type"] == "code" else None
         if name:
-            out.append(new_markdown_cell(f'<div class="{MARK}" data-figure="{name}"></div>', id=f"moves-{name}"))
+            out.append(
+                new_markdown_cell(f'<div class="{MARK}" data-figure="{name}"></div>', id=f"moves-{name}")
+            )
         out.append(cell)
     return out
 
 
 def _mark(app, docname, source):
     if LESSON.match(docname):
+        for path in MODULES.glob("*.js"):  # by which first pictures are drawn
+            app.env.note_dependency(str(path))
         notebook = json.loads(source[0])
         notebook["cells"] = marked(notebook["cells"])
         source[0] = json.dumps(notebook)
@@ -207,5 +237,5 @@ def setup(app):
     app.connect("builder-inited", _prepare)
     app.connect("source-read", _mark)
     app.connect("doctree-read", _wrap, priority=700)  # when captions stand beside their pictures
-    app.connect("html-page-context", _add, priority=800)
+    app.connect("html-page-context", _add, priority=790)  # explorer.py makes the list of scripts anew at 800
     return {"parallel_read_safe": True, "parallel_write_safe": True}

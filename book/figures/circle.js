@@ -7,7 +7,7 @@ import { degrees, fixed } from "./words.js";
 const { PI, cos, sin } = Math;
 const DEGREE = PI / 180;
 const RADIUS = 112;
-const [MIDDLE, LEVEL] = [WIDE / 2, 150];
+const [MIDDLE, LEVEL] = [WIDE / 2, 140];
 const place = (angle, r = RADIUS) => [tenth(MIDDLE + r * cos(angle)), tenth(LEVEL - r * sin(angle))];
 const even = (count) => Array.from({ length: count }, (_, k) => (2 * PI * k) / count);
 
@@ -61,8 +61,8 @@ export const directions = {
       const value = `${degrees(angle)}, room for a margin of ${fixed(most, 2)}, between ${before} and ${after}`;
       handles.push({ cx, cy, fill: colour, name: `class ${k}`, degrees: Math.round(angle / DEGREE) % 360, value });
     }
-    marks.push(["text", { x: 8, y: 14, fill: look.ink }, "◦ an image of the class, where it has most room"]);
-    return { high: 296, marks, handles, says: fits(rooms, margin) };
+    marks.push(["text", { x: 8, y: 292, fill: look.ink }, "◦ an image of the class, where it has most room"]);
+    return { high: 300, marks, handles, says: fits(rooms, margin) };
   },
 };
 

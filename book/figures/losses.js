@@ -25,7 +25,7 @@ export const stretch = {
       points: data.curves.map(([v, it]) => [v, it[key]]),
       here: here[key],
     }));
-    sketch.series(groups, factor, [56, sketch.box.bottom - 44]);
+    sketch.series(groups, factor, [60, sketch.box.bottom - 44]);
     return sketch.told(balance(factor, here, data));
   },
 };

@@ -14,7 +14,7 @@ import {
   truth,
 } from "./rounding.js";
 import { Sketch, along, slider, ticks } from "./sketch.js";
-import { fixed, power, short } from "./words.js";
+import { fixed, short } from "./words.js";
 
 const tens = (powers) => powers.map((n) => 10 ** n);
 const ANGLE = {
@@ -22,7 +22,7 @@ const ANGLE = {
   to: 1,
   log: true,
   name: "angle θ (rad)",
-  ticks: ticks(tens([-6, -5, -4, -3, -2, -1, 0]), power),
+  ticks: ticks(tens([-6, -5, -4, -3, -2, -1, 0]), short),
 };
 const angles = (start) => slider("angle", "angle θ", [1e-6, 1, 240], start, (v) => `${short(v, 3)} rad`, true);
 const percent = (v) => (Number.isNaN(v) ? "NaN" : `${short(100 * v)} %`);
@@ -69,7 +69,7 @@ export const digitByDigit = {
       to: 1,
       log: true,
       name: "error of θ (rad)",
-      ticks: ticks(tens([-10, -8, -6, -4, -2, 0]), power),
+      ticks: ticks(tens([-10, -8, -6, -4, -2, 0]), short),
     };
     const sketch = new Sketch({ look, x: ANGLE, y, top: 72 });
     const all = along(ANGLE, 360).map((theta) => [theta, errors(theta, turn)]);
@@ -131,11 +131,11 @@ export const guards = {
   sliders: [slider("epsilon", "clip at ε", [1e-9, 1e-2, 140], 1e-5, (v) => short(v), true), angles(1e-2)],
   draw({ epsilon, angle }, { look }) {
     const y = {
-      from: 1e-8,
+      from: 1e-11,
       to: 10,
       log: true,
       name: "error of the gradient, as a share",
-      ticks: ticks(tens([-8, -6, -4, -2, 0]), power),
+      ticks: ticks(tens([-10, -8, -6, -4, -2, 0]), short),
     };
     const sketch = new Sketch({ look, x: ANGLE, y, high: 250 });
     const ways = WAYS(epsilon);
@@ -153,7 +153,7 @@ export const guards = {
     sketch.upright(angle, look.ink);
     const rows = [`clip at ${short(epsilon)}`, "clip at 1", "rejection and atan2"];
     const legend = [colours.clip, colours.open, colours.sine].map((colour, k) => [rows[k], colour]);
-    sketch.legend(legend, 150, sketch.box.top + 66);
+    sketch.legend(legend, 60, sketch.box.bottom - 38);
     return sketch.told(guarded(epsilon, angle, ways));
   },
 };
@@ -198,7 +198,7 @@ export const half = {
       points: along({ from: 0.02, to: 10 }, 499).map((v) => [v, reads(v, name)]),
       here: reads(angle, name),
     }));
-    sketch.series(rows, angle, [56, sketch.box.top + 8]);
+    sketch.series(rows, angle, [60, sketch.box.top + 8]);
     const read = Object.keys(TYPES).map((type) => `${type} ${fixed(reads(angle, type), 2)}°`);
     const says = `The cosine of ${fixed(angle, 2)}° is ${Math.cos(angle * DEGREE).toFixed(7)}. Rounded, it reads: ${read.join(", ")}.`;
     return sketch.told(says);

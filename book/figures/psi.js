@@ -26,7 +26,7 @@ export const pastPi = {
       { name: "unrolled", colour: sphereface, points: line(ucos) },
       { name: "plain cosine", colour: naive, points: line(cos), dash: "6 4" },
     ];
-    sketch.series(rows, 180 / m, [56, sketch.box.bottom - 22]);
+    sketch.series(rows, 180 / m, [66, sketch.Y(-2.6)]);
     return sketch.told(counted(data, moment, m));
   },
 };
@@ -65,7 +65,7 @@ export const patches = {
   ],
   draw({ margin: m, angle }, { look }) {
     const x = { ...ANGLE, ticks: QUARTERS };
-    const y = { from: -2.1, to: 1.1, name: "ψ(θ)", ticks: ticks([1, 0, -1, -2]) };
+    const y = { from: -2.6, to: 1.1, name: "ψ(θ)", ticks: ticks([1, 0, -1, -2]) };
     const sketch = new Sketch({ look, x, y, high: 260 });
     const grid = along(x, 360);
     const wide = { "stroke-width": 6, "stroke-opacity": 0.25 };
@@ -74,15 +74,15 @@ export const patches = {
       look.ink,
       wide,
     );
-    const breaks = { fallback: 180 - m / DEGREE, "easy margin": 90 };
+    const breaks = { fallback: 180 - m / DEGREE, "easy margin": 90 + 1e-9 }; // at 90° itself the margin is still there
     const rows = Object.entries(PATCHES).map(([name, patch], k) => ({
       name,
       colour: look.palette[k],
       points: broken(grid, (v) => [v, patch(v * DEGREE, m)], breaks[name]),
       here: patch(angle * DEGREE, m),
     }));
-    sketch.series(rows, angle, [56, sketch.box.bottom - 54]);
-    sketch.legend([["unrolled", look.ink]], 56, sketch.box.bottom - 9);
+    sketch.series(rows, angle, [60, sketch.box.bottom - 54]);
+    sketch.legend([["unrolled", look.ink]], 60, sketch.box.bottom - 9);
     return sketch.told(jumped(m, angle));
   },
 };
@@ -129,7 +129,7 @@ export const asks = {
       const margins = of(strength);
       const more = (v) => Math.max(0, asked(v * DEGREE, margins)) / DEGREE; // a rounding below 0 is none
       const [m1, m2, m3] = margins;
-      const name = `${look.titles[head]} ${short(m1 > 1 ? m1 : m2 + m3, 3)}`;
+      const name = `${look.titles[head]} ${short(head === "sphereface" ? m1 : m2 + m3, 3)}`;
       return {
         head,
         name,
@@ -138,7 +138,7 @@ export const asks = {
         here: more(angle),
       };
     });
-    sketch.series(rows, angle, [56, sketch.box.top + 8]);
+    sketch.series(rows, angle, [60, sketch.box.top + 8]);
     const much = (more) => (Number.isNaN(more) ? "more than there is" : `${fixed(more, 1)}° more`);
     const parts = rows.map(({ head, here }) => `${look.titles[head]} for ${much(here)}`);
     return sketch.told(`An image at ${fixed(angle, 0)}° from its own class is asked by ${parts.join(", by ")}.`);

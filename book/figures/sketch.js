@@ -1,7 +1,8 @@
 // A picture as a list of marks, [name, attributes, text?], of SVG. No page here: the build draws the first picture of it.
 
 export const WIDE = 340;
-const PAD = { left: 48, right: 14, top: 26, bottom: 40 };
+const PAD = { left: 52, right: 20, top: 26, bottom: 40 };
+const HALO = { stroke: "#fff", "stroke-width": 3, "paint-order": "stroke" };
 const { log10, max, min } = Math;
 
 /** A value's share of an axis {from, to, log?}; and the value at a share. */
@@ -82,7 +83,7 @@ export class Sketch {
     for (const [k, [words, stroke, dash = "none"]] of rows.entries()) {
       const at = y + 15 * k;
       this.add("line", { x1: x, x2: x + 16, y1: at, y2: at, stroke, "stroke-width": 3, "stroke-dasharray": dash });
-      this.text(x + 21, at + 4, words);
+      this.text(x + 21, at + 4, words, HALO);
     }
   }
 
