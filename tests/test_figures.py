@@ -169,7 +169,7 @@ def test_the_true_gradient_is_the_references(js):
 
 
 def chapter_errors(formula, theta, m=0.5):
-    """Relative errors of a guard's gradient over the figure's directions, by TensorFlow and chapter 5's code."""
+    """Relative errors of a guard's gradient over the figure's directions, by the code of chapter 5."""
     turn = 2 * np.pi * np.arange(40) / 40 + 0.1
     x, w = (tf.constant(np.stack([np.cos(t), np.sin(t)], 1), tf.float32) for t in (turn + theta, turn))
     with tf.GradientTape() as tape:
@@ -210,8 +210,8 @@ def test_a_guards_error_is_that_of_the_chapters_code(js, guard, epsilon, theta):
 def test_a_clip_is_silent_below_the_angle_that_the_sentence_names(js):
     for epsilon in (1e-2, 1e-5, 1e-7):
         edge = math.acos(js.evaluate("e => rounding.top(e)", epsilon))
-        assert spread(js, 0.9 * edge, epsilon)["median"] == 1
-        assert spread(js, 1.2 * edge, epsilon)["median"] < 0.5
+        assert spread(js, 0.6 * edge, epsilon)["median"] == 1
+        assert spread(js, 1.6 * edge, epsilon)["median"] < 0.2
     assert js.evaluate("rounding.top(1e-9)") == 1
 
 
@@ -323,7 +323,7 @@ def test_an_image_at_its_place_has_that_margin_and_none_anywhere_has_more(js, an
         others = np.delete(np.arange(len(angles)), k)
         best = (cosines[:, k] - cosines[:, others].max(axis=1)).max()
         assert best <= found["margin"] + 1e-12
-        assert best >= found["margin"] - 1e-6
+        assert best >= found["margin"] - 2 * (turn[1] - turn[0])  # no two cosines part faster
         x = np.array([[math.cos(found["at"]), math.sin(found["at"])]])
         logits = reference.logits(x, w, np.array([k]), m3=found["margin"])[0]
         np.testing.assert_allclose(logits[k], logits[others].max(), rtol=0, atol=1e-12)
@@ -343,10 +343,9 @@ def test_the_run_of_chapter_1_is_the_chapters(data, book):
     """A thousand of its ten thousand images: its mean losses, as near as a sample is."""
     run = data["stretch"]
     text = (book / "lessons/01_softmax/lesson.html").read_text(encoding="utf-8")
-    rows = re.findall(
-        r"<td[^>]*>(0\.25|0\.5|1|2|4)(?:\.0)?</td>\s*" + r"<td[^>]*>([\d.]+)%?</td>\s*" * 4, text
-    )
-    means = {float(row[0]): float(row[4]) for row in rows}
+    table = text[text.index("<p>loss of those wrong</p>") :]
+    cells = re.findall(r"<td[^>]*><p>([\d.]+)", table[: table.index("</table>")])
+    means = {float(factor): float(mean) for factor, mean in zip(cells[::5], cells[4::5], strict=True)}
     assert set(means) == {0.25, 0.5, 1.0, 2.0, 4.0}
     x, y, w = (np.array(run[key]) for key in "xyw")
     for factor, mean in means.items():
@@ -392,18 +391,14 @@ def test_every_figure_moves_by_keys_and_says_what_it_shows(book, page, name):
         assert figure.locator(".marginlab-hint").is_visible()
         for slider in sliders(figure).all():
             assert slider.evaluate("e => e.labels[0].textContent.length > 3")
-            said, drawn, words = (
-                state.inner_text(),
-                picture.inner_html(),
-                slider.get_attribute("aria-valuetext"),
-            )
             seen = set()
             for key in ("End", "Home"):
                 slider.press(key)
                 seen.add((slider.get_attribute("aria-valuetext"), picture.inner_html()))
-                assert not re.search(r"undefined|\bnull\b|Infinity|\bNaN(?! in)", state.inner_text())
+                said = state.inner_text()
+                assert len(said) > 40
+                assert not re.search(r"undefined|null|Infinity|NaN(?!;| in )", said), said
             assert len(seen) == 2
-            assert (words, drawn) not in seen or said
 
 
 @pytest.mark.parametrize("name", LESSONS)

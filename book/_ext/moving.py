@@ -2,7 +2,7 @@
 
 Notebooks hold none of it. A figure belongs to a cell, by the cell's id. Where the cell shows a picture,
 that picture makes way for the one that moves; where it shows a table, the table stays and a picture comes
-after it, drawn here by the page's own functions. Without scripts, and on paper, the pictures stand as they are.
+after it, drawn here by the page's own functions. Without scripts and on paper the pictures stand as they are.
 
 Colours and names of heads come from `plots` and `family`; what a figure needs of a trained run is trained
 here, and kept beside the built book until something that it rests on changes.
@@ -108,10 +108,10 @@ def stretched() -> dict[str, Any]:
 
     head = heads.Softmax(num_classes=10, use_bias=False)
     shown = shown_images(SHOWN)
-    x = Trainer(head, seed=0).retrain().test_embeddings[shown]
+    x = Trainer(head, seed=0).retrain().test_embeddings[shown].astype("float64")
     y = load_mnist()[1][1][shown]
     reach = 2 * float(np.quantile(np.abs(x), 0.99))
-    w = head.class_directions.numpy()
+    w = head.class_directions.numpy().astype("float64")
     return {"x": np.round(x, 2).tolist(), "y": y.tolist(), "w": np.round(w, 4).tolist(), "reach": reach}
 
 

@@ -118,28 +118,27 @@ export const asks = {
     slider("strength", "margins, times those above", [0, 2, 20], 1, (v) => fixed(v, 1)),
   ],
   draw({ angle, strength }, { look }) {
-    const each = ticks([0, 15, 30, 45, 60, 75, 90], (v) => `${v}°`);
-    const x = { from: 0, to: 90, name: "θ₁, angle to its own class", ticks: each };
-    const sketch = new Sketch({
-      look,
-      x,
-      y: { from: 0, to: 90, name: "so much further must the other be", ticks: each },
-    });
+    const each = (values) => ticks(values, (v) => `${v}°`);
+    const x = { from: 0, to: 90, name: "θ₁, angle to its own class", ticks: each([0, 15, 30, 45, 60, 75, 90]) };
+    const y = { from: 0, to: 180, name: "θ₂, so far must the other class be", ticks: each([0, 45, 90, 135, 180]) };
+    const sketch = new Sketch({ look, x, y, high: 280 });
+    const diagonal = [0, 90].map((v) => [v, v]);
+    sketch.curve(diagonal, look.faint, { "stroke-width": 4 });
     const rows = Object.entries(ASK).map(([head, of]) => {
       const margins = of(strength);
-      const more = (v) => Math.max(0, asked(v * DEGREE, margins)) / DEGREE; // a rounding below 0 is none
+      const far = (v) => v + Math.max(0, asked(v * DEGREE, margins)) / DEGREE; // a rounding below 0 is none
       const [m1, m2, m3] = margins;
       const name = `${look.titles[head]} ${short(head === "sphereface" ? m1 : m2 + m3, 3)}`;
       return {
         head,
         name,
         colour: look.colours[head],
-        points: along(x, 180).map((v) => [v, more(v)]),
-        here: more(angle),
+        points: along(x, 180).map((v) => [v, far(v)]),
+        here: far(angle),
       };
     });
     sketch.series(rows, angle, [60, sketch.box.top + 8]);
-    const much = (more) => (Number.isNaN(more) ? "more than there is" : `${fixed(more, 1)}° more`);
+    const much = (far) => (Number.isNaN(far) ? "more than there is" : `${fixed(far - angle, 1)}° more`);
     const parts = rows.map(({ head, here }) => `${look.titles[head]} for ${much(here)}`);
     return sketch.told(`An image at ${fixed(angle, 0)}° from its own class is asked by ${parts.join(", by ")}.`);
   },
