@@ -115,15 +115,13 @@ export const asks = {
   hint: "Move the image in to its class: who still asks, and for how much?",
   sliders: [
     slider("angle", "angle to its own class", [0, 90, 90], 20, (v) => `${fixed(v, 0)}°`),
-    slider("strength", "margins, times those above", [0, 2, 20], 1, (v) => fixed(v, 1)),
+    slider("strength", "margins multiplied by", [0, 2, 20], 1, (v) => fixed(v, 1)),
   ],
   draw({ angle, strength }, { look }) {
     const each = (values) => ticks(values, (v) => `${v}°`);
     const x = { from: 0, to: 90, name: "θ₁, angle to its own class", ticks: each([0, 15, 30, 45, 60, 75, 90]) };
     const y = { from: 0, to: 180, name: "θ₂, so far must the other class be", ticks: each([0, 45, 90, 135, 180]) };
     const sketch = new Sketch({ look, x, y, high: 280 });
-    const diagonal = [0, 90].map((v) => [v, v]);
-    sketch.curve(diagonal, look.faint, { "stroke-width": 4 });
     const rows = Object.entries(ASK).map(([head, of]) => {
       const margins = of(strength);
       const far = (v) => v + Math.max(0, asked(v * DEGREE, margins)) / DEGREE; // a rounding below 0 is none
@@ -137,7 +135,8 @@ export const asks = {
         here: far(angle),
       };
     });
-    sketch.series(rows, angle, [60, sketch.box.top + 8]);
+    const diagonal = { name: "without a margin", colour: look.faint, points: [0, 90].map((v) => [v, v]) };
+    sketch.series([...rows, diagonal], angle, [60, sketch.box.top + 8]);
     const much = (far) => (Number.isNaN(far) ? "more than there is" : `${fixed(far - angle, 1)}° more`);
     const parts = rows.map(({ head, here }) => `${look.titles[head]} for ${much(here)}`);
     return sketch.told(`An image at ${fixed(angle, 0)}° from its own class is asked by ${parts.join(", by ")}.`);

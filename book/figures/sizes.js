@@ -11,7 +11,7 @@ const CLASSES = { from: 1e3, to: 1e8, log: true, name: "classes", ticks: ticks(t
 const whole = (v) => Number(Math.round(v).toPrecision(2));
 
 /** Two amounts of bytes against the number of classes: of(classes, DIM, batch) gives them by name. */
-function calculator({ hint, of, names, batch, y, words, limit = 0 }) {
+function calculator({ hint, of, names, batch, y, at, words, limit = 0 }) {
   const classes = slider("classes", "classes", [1e3, 1e8, 100], 1e5, (v) => grouped(whole(v)), true);
   const images = slider("batch", "images in a batch", [32, 8192, 8], batch, (v) => grouped(Math.round(v)), true);
   return {
@@ -32,7 +32,7 @@ function calculator({ hint, of, names, batch, y, words, limit = 0 }) {
         sketch.curve(level, look.ink, { "stroke-width": 1.4, "stroke-dasharray": "5 3" });
         sketch.text(sketch.box.left + 6, sketch.Y(limit) - 5, bytes(limit));
       }
-      sketch.series(rows, count, [150, sketch.box.bottom - 22]);
+      sketch.series(rows, count, at(sketch.box));
       const head = `${grouped(count)} classes of ${DIM} dimensions, ${grouped(many)} images a step:`;
       return sketch.told(`${head} ${words(here)}`);
     },
@@ -45,6 +45,7 @@ export const held = calculator({
   names: { directions: "directions, gradient, Adam", logits: "logits, three times" },
   batch: 128,
   y: { from: 1e5, to: 1e13, name: "memory, at the least", ticks: ticks(tens([6, 8, 10, 12]), bytes) },
+  at: ({ bottom }) => [150, bottom - 26],
   limit: CARD,
   words({ directions, logits }) {
     const all = directions + logits;
@@ -64,6 +65,7 @@ export const exchanged = calculator({
     name: "exchanged in a step, on each device",
     ticks: ticks(tens([5, 7, 9, 11]), bytes),
   },
+  at: ({ top }) => [60, top + 8],
   words({ copied, spread }) {
     const times = Math.max(copied, spread) / Math.min(copied, spread);
     const less = copied > spread ? "less" : "more";
