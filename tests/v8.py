@@ -12,13 +12,16 @@ SAID = """value => JSON.stringify(value, (_, v) => ArrayBuffer.isView(v) ? [...v
 
 
 class V8:
-    """Modules of the explorer, each a global: ``V8("equation").evaluate("x => equation.ucos(x)", 4.0)``"""
+    """Modules of the explorer, each a global: ``V8("equation").evaluate("x => equation.ucos(x)", 4.0)``
 
-    def __init__(self, *names):
+    here: their folder, where they are others than the explorer's.
+    """
+
+    def __init__(self, *names, here=None):
         self._racer = v8()
         self._racer.eval("globalThis.self = globalThis")
-        globals_ = "".join(f"self.{name} = ${name};" for name in order(*names))
-        self._racer.eval(f"(() => {{ {bundle(*names)}\n{globals_} }})(); self.said = {SAID}; 0")
+        globals_ = "".join(f"self.{name} = ${name};" for name in order(*names, here=here))
+        self._racer.eval(f"(() => {{ {bundle(*names, here=here)}\n{globals_} }})(); self.said = {SAID}; 0")
 
     def evaluate(self, script, argument=None):
         """What an expression gives, or a function of the argument. Both are JSON, with NaN and Infinity."""
