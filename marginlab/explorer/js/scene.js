@@ -37,6 +37,7 @@ export class Scene {
   constructor(home, list, view) {
     this.home = home;
     this.list = list;
+    this.text = list.parentElement; // what both stand in
     this.view = view;
     this.items = [...list.children];
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -46,7 +47,7 @@ export class Scene {
     home.before(this.place);
     this.set();
     addEventListener("scroll", () => this.need(), { passive: true });
-    new ResizeObserver(() => this.set()).observe(list.parentElement);
+    new ResizeObserver(() => this.set()).observe(this.text);
     this.calm.addEventListener("change", () => this.set());
     watchLooks(() => this.beside || this.draw());
     whenPrinted((printed) => {
@@ -61,8 +62,7 @@ export class Scene {
 
   /** Side by side, or one under the other with pictures. On paper neither: the explorer stands where it stood. */
   set() {
-    const room = (this.beside ? this.box : this.list).parentElement.clientWidth;
-    const beside = !this.#printed && !this.calm.matches && room >= NARROW;
+    const beside = !this.#printed && !this.calm.matches && this.text.clientWidth >= NARROW;
     if (beside && !this.beside) {
       for (const image of this.list.querySelectorAll("img.marginlab-moment")) image.remove();
       this.list.before(this.box);

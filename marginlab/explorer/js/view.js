@@ -301,6 +301,16 @@ function markPart(parts, state, timeline, part) {
   timeline.need();
 }
 
+/** Of the run that is shown now a function from a share of it, 0 to 1, to the picture of that moment: {address, words}. */
+function albumOf(state, { frames }) {
+  const [kept, last] = [{ ...state }, frames.length - 1];
+  return (share) => {
+    const now = frames[Math.round(share * last)];
+    const shown = sceneOf(kept, { frames, last, now, position: share * last, following: false }, null);
+    return { address: planeAsPng(shown), words: planeInWords(shown, now) };
+  };
+}
+
 /** What others may do with a view. */
 function handle(parts, state, timeline, own, walk, destroy) {
   return {
@@ -355,16 +365,7 @@ function handle(parts, state, timeline, own, walk, destroy) {
     get frames() {
       return timeline.frames;
     },
-    /** Of the run that is shown, whatever is shown later, a function from a share of it, 0 to 1, to {address, words}: a picture. */
-    album() {
-      const [kept, frames] = [{ ...state }, [...timeline.frames]];
-      const last = frames.length - 1;
-      return (share) => {
-        const now = frames[Math.round(share * last)];
-        const shown = sceneOf(kept, { frames, last, now, position: share * last, following: false }, null);
-        return { address: planeAsPng(shown), words: planeInWords(shown, now) };
-      };
-    },
+    album: () => albumOf(state, timeline),
     near: parts.near,
     far: parts.far,
     destroy,
