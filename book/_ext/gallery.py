@@ -1,7 +1,8 @@
 """The gallery of signs that a reader draws: its script, for the pages that have a place for it.
 
-The place is a `div` of the class "marginlab-gallery" in a cell of Markdown, with the sentence that stands there
-without scripts, in a notebook and on paper. The script asks the page's explorer, by an event, where drawings lie.
+The place is a `div` of the class "marginlab-gallery" in a cell of Markdown, with the sentence that stands
+there without scripts, in a notebook and on paper. The script asks the page's explorer, by an event, where
+drawings lie.
 """
 
 from docutils import nodes

@@ -12,11 +12,12 @@ import sys
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 from fair import SPLITS, lines
 
-from marginlab import Trainer, encoders, load_mnist, reference, verification
+from marginlab import MarginClassifier, Trainer, encoders, load_mnist, reference, verification
 
 OUT = Path(__file__).parents[2] / "book" / "results" / "strangers.json"
 SEEDS = range(5)
@@ -47,7 +48,7 @@ COUNTS = (300, 1000, 3000, 10_000, 100_000)
 
 
 def claimed(falling, others, same, rng, size):
-    """Of thresholds from `size` pairs: their true rates, and how often the interval holds the true threshold."""
+    """Of thresholds from `size` pairs: their true rates, and how often the interval holds the true one."""
     at = falling[int(FAR * len(falling)) - 1]
     found, held, enough = [], [], False
     for _ in range(DRAWS):
@@ -232,7 +233,7 @@ def prototypes(x, y, digits):
 
 
 def enrolled(strange, rows, known, split, x, seed):
-    """Accuracy with three new directions of few images each: {how many: new, old after}, means of ten draws."""
+    """Accuracy with three directions of few images each: {how many: new, old after}, means of ten draws."""
     images, labels = strange
     rng, out = np.random.default_rng(seed), {}
     digits = np.array([*known, *split])
@@ -297,7 +298,43 @@ def enrol():
     return rows
 
 
-PARTS = {"pairs": pairs, "probabilities": probabilities, "groups": groups, "enrol": enrol}
+def tuned(dim=32, count=100, epochs=20):
+    """After `extend` all weights train on some images of each digit: new directions imprinted, or drawn."""
+    rows = []
+    for split in SPLITS[:3]:
+        known = [d for d in range(10) if d not in split]
+        digits, is_new = np.array([*known, *split]), np.isin(Y_TEST, split)
+        trainer, found = made(dim, digits=known), []
+        few = np.concatenate([np.flatnonzero(d == Y_TRAIN)[:count] for d in digits])
+        x, y = X_TRAIN[few], np.repeat(np.arange(10), count)
+        for seed in SEEDS:
+            trainer.retrain(seed=seed)
+            keras.utils.set_random_seed(seed)
+            row = {}
+            for name in ("imprinted", "drawn"):
+                model = MarginClassifier(trainer.encoder, trainer.head)
+                given = (x, y) if name == "imprinted" else (None, None)
+                model = model.extend(10, *given, verbose=0)
+                model.compile(keras.optimizers.Adam(1e-3))
+                for when in ("before", "after"):
+                    if when == "after":
+                        model.fit(x, y, batch_size=120, epochs=epochs, verbose=0)
+                    right = digits[model.predict(X_TEST, batch_size=1000, verbose=0).argmax(axis=1)] == Y_TEST
+                    row[f"{name}, {when}"] = {"new": float(right[is_new].mean())}
+                    row[f"{name}, {when}"]["old"] = float(right[~is_new].mean())
+            found.append(row)
+        rows.append({"head": "arcface", "strangers": split, "dim": dim, "images": count, "runs": found})
+        print(split, found[0], flush=True)
+    return rows
+
+
+PARTS = {
+    "pairs": pairs,
+    "probabilities": probabilities,
+    "groups": groups,
+    "enrol": enrol,
+    "tuned": tuned,
+}
 
 
 def main(names):
