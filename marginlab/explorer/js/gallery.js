@@ -176,7 +176,9 @@ class Gallery {
     ];
     const left = make("div", { className: "marginlab-signs-left" }, this.pad, ...bars);
     const right = make("div", { className: "marginlab-signs-right" }, this.status, this.row, this.circle, this.said);
-    this.root.replaceChildren(make("div", { className: "marginlab-signs" }, left, right));
+    // The sentence that stood there is for paper.
+    for (const sentence of this.root.children) sentence.className = "marginlab-on-paper";
+    this.root.append(make("div", { className: "marginlab-signs" }, left, right));
   }
 
   keepIt() {
