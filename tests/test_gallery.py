@@ -1,4 +1,4 @@
-"""The gallery of signs: its arithmetic in a bare V8; drawing, enrolling and comparing in a page from a file."""
+"""The gallery of signs: its arithmetic in a bare V8; drawing, enrolling and comparing in a page."""
 
 import re
 
@@ -101,9 +101,8 @@ def test_a_sign_is_another_each_time_and_stays_on_the_pad(v8):
         assert len({str(points) for points in drawn}) == 6
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("signs")
+def write_site(folder):
+    """A page with an explorer and a gallery, and its files. Returns its path."""
     for name, text in (built.files() | {gallery.SCRIPT: gallery.script()}).items():
         (folder / name).write_text(text, encoding="utf-8")
     with Engine() as engine:
@@ -119,11 +118,18 @@ def site(tmp_path_factory):
     return folder / "signs.html"
 
 
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    return write_site(tmp_path_factory.mktemp("signs"))
+
+
 def keep_five(page, name="star"):
     page.get_by_label("A sign that is drawn for you").select_option(name)
     for k in range(5):
         page.get_by_role("button", name="draw it for me").press("Enter")
-        page.get_by_role("button", name="keep this drawing").press("Enter")
+        keep = page.get_by_role("button", name="keep this drawing")
+        expect(keep).to_be_enabled()
+        keep.press("Enter")
         expect(page.locator(".marginlab-kept canvas")).to_have_count(k + 1)
 
 

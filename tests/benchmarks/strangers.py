@@ -8,7 +8,9 @@ ArcFace at margin 0.3 and scale 30 unless a row says otherwise; five seeds each.
 
 import functools
 import json
+import re
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from fair import SPLITS, lines
 
 from marginlab import MarginClassifier, Trainer, encoders, load_mnist, reference, verification
 
+sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "book" / "_ext")]
 OUT = Path(__file__).parents[2] / "book" / "results" / "strangers.json"
 SEEDS = range(5)
 DIMS = (2, 32)
@@ -313,6 +316,7 @@ def tuned(dim=32, count=100, epochs=20):
             row = {}
             for name in ("imprinted", "drawn"):
                 model = MarginClassifier(trainer.encoder, trainer.head)
+                model(x[:1])  # builds it
                 given = (x, y) if name == "imprinted" else (None, None)
                 model = model.extend(10, *given, verbose=0)
                 model.compile(keras.optimizers.Adam(1e-3))
@@ -328,12 +332,52 @@ def tuned(dim=32, count=100, epochs=20):
     return rows
 
 
+# Signs that are no digits, in the page itself.
+
+SAID = {
+    "threshold": r"cosine of ([\d.]+)",
+    "own": r"Of your five drawings (\d)",
+    "away": r"sixth lies ([\d.]+)°",
+    "taken": r"test digits ([\d,]+) would",
+}
+
+
+def signs():
+    """The gallery's ready-made signs: each enrolled by five drawings in a page, and a sixth compared."""
+    from browser import find
+    from playwright.sync_api import sync_playwright
+    from test_gallery import keep_five, write_site
+
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        browser, rows = playwright.chromium.launch(executable_path=find()), []
+        path = write_site(Path(folder))
+        for seed in SEEDS:
+            page = browser.new_page()
+            page.set_default_timeout(180_000)
+            page.goto(f"{path.as_uri()}#explorer?head=arcface&margin=0.3&scale=30&seed={seed}")
+            page.wait_for_selector("#explorer[data-state=done]")
+            said = page.locator(".marginlab-said-of-signs")
+            choice = page.get_by_label("A sign that is drawn for you")
+            for name in choice.locator("option").all_inner_texts()[1:]:
+                page.get_by_role("button", name="start over").click()
+                keep_five(page, name)
+                page.get_by_role("button", name="draw it for me").press("Enter")
+                said.get_by_text("Your sixth").wait_for()
+                text = said.inner_text().replace(",", "")
+                row = {"head": "arcface", "seed": seed, "sign": name, "accepted": "is accepted as" in text}
+                rows.append(row | {k: float(re.search(find_, text)[1]) for k, find_ in SAID.items()})
+            page.close()
+        browser.close()
+    return rows
+
+
 PARTS = {
     "pairs": pairs,
     "probabilities": probabilities,
     "groups": groups,
     "enrol": enrol,
     "tuned": tuned,
+    "signs": signs,
 }
 
 

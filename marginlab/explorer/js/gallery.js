@@ -49,7 +49,7 @@ export function told({ threshold, taken, own, sixth, tested }) {
   const most = taken.indexOf(Math.max(...taken));
   const said = [
     `The threshold is a cosine of ${threshold.toFixed(4)}, ${degrees(threshold)} from the direction of your sign. At it ` +
-      `1 % of images are taken for a digit that they are not.`,
+      `a gallery of five test digits accepts 1 % of the images of other digits.`,
     `Of your five drawings ${own} ${own === 1 ? "is" : "are"} accepted by the other four.`,
   ];
   if (sixth !== undefined)
@@ -185,6 +185,7 @@ class Gallery {
     if (!this.now || this.kept.length === MANY) return;
     this.kept.push(this.now);
     this.row.append(thumbnail(this.now, `drawing ${this.kept.length} of ${MANY}`));
+    [this.now, this.keep.disabled] = [null, true]; // the pad tells of it with the next picture
     this.put([]);
   }
 
