@@ -27,11 +27,10 @@ def _write(app):
 def _add(app, pagename, templatename, context, doctree):
     raw = doctree.findall(nodes.raw) if doctree else []
     if any(f'class="{CLASS}"' in node.astext() for node in raw):
-        # After the explorer, whose script is deferred too and stands before.
-        app.add_js_file(SCRIPT, loading_method="defer", priority=900)
+        app.add_js_file(SCRIPT, loading_method="defer")
 
 
 def setup(app):
     app.connect("builder-inited", _write)
-    app.connect("html-page-context", _add, priority=900)
+    app.connect("html-page-context", _add, priority=790)  # before explorer.py, which makes the list anew
     return {"parallel_read_safe": True, "parallel_write_safe": True}
