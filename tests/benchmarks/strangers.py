@@ -1,6 +1,6 @@
 """From an embedding to a decision, for chapter 9: thresholds, probabilities, groups, and who comes later.
 
-python tests/benchmarks/strangers.py            # writes book/results/strangers.json, in about ten minutes
+python tests/benchmarks/strangers.py            # writes book/results/strangers.json, in some ten minutes
 python tests/benchmarks/strangers.py groups     # only this part anew
 
 ArcFace at margin 0.3 and scale 30 unless a row says otherwise; five seeds each. Angles are in degrees.
@@ -336,7 +336,7 @@ def tuned(dim=32, count=100, epochs=20):
 
 SAID = {
     "threshold": r"cosine of ([\d.]+)",
-    "own": r"Of your five drawings (\d)",
+    "own": r"Of your five drawings (\d|none)",
     "away": r"sixth lies ([\d.]+)°",
     "taken": r"test digits ([\d,]+) would",
 }
@@ -365,7 +365,8 @@ def signs():
                 said.get_by_text("Your sixth").wait_for()
                 text = said.inner_text().replace(",", "")
                 row = {"head": "arcface", "seed": seed, "sign": name, "accepted": "is accepted as" in text}
-                rows.append(row | {k: float(re.search(find_, text)[1]) for k, find_ in SAID.items()})
+                said_of = {k: re.search(pattern, text)[1].replace("none", "0") for k, pattern in SAID.items()}
+                rows.append(row | {k: float(v) for k, v in said_of.items()})
             page.close()
         browser.close()
     return rows

@@ -50,7 +50,7 @@ export function told({ threshold, taken, own, sixth, tested }) {
   const said = [
     `The threshold is a cosine of ${threshold.toFixed(4)}, ${degrees(threshold)} from the direction of your sign. At it ` +
       `a gallery of five test digits accepts 1 % of the images of other digits.`,
-    `Of your five drawings ${own} ${own === 1 ? "is" : "are"} accepted by the other four.`,
+    `Of your five drawings ${own || "none"} ${own > 1 ? "are" : "is"} accepted by the other four.`,
   ];
   if (sixth !== undefined)
     said.push(
@@ -225,7 +225,8 @@ class Gallery {
     if (Number.isNaN(judged.direction[0]))
       return this.said.replaceChildren(make("p", {}, "This run died: its network says nothing."));
     this.status.textContent = "Your sign is enrolled as class eleven. Draw a sixth on the pad: it is compared at once.";
-    this.circle.replaceChildren(picture(judged));
+    const key = "Wedge: what is accepted. Dots: your five drawings. Ring: the sixth.";
+    this.circle.replaceChildren(picture(judged), make("p", { className: "marginlab-caption" }, key));
     this.said.replaceChildren(...told(judged).map((sentence) => make("p", {}, sentence)));
   }
 }
