@@ -1,6 +1,6 @@
 """From an embedding to a decision, for chapter 9: thresholds, probabilities, groups, and who comes later.
 
-python tests/benchmarks/strangers.py            # writes book/results/strangers.json, in some ten minutes
+python tests/benchmarks/strangers.py            # writes book/results/strangers.json, in ten to twenty minutes
 python tests/benchmarks/strangers.py groups     # only this part anew
 
 ArcFace at margin 0.3 and scale 30 unless a row says otherwise; five seeds each. Angles are in degrees.
