@@ -76,6 +76,7 @@ bench: $(VENV)/.test,bench
 	@$(PY) tests/benchmarks/accuracy.py
 	@$(PY) tests/benchmarks/fair.py
 	@$(PY) tests/benchmarks/controls.py
+	@$(PY) tests/benchmarks/strangers.py
 	@$(PY) tests/benchmarks/demo.py
 	@$(PY) tests/benchmarks/run.py
 	@$(PY) tests/benchmarks/explorer.py

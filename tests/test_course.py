@@ -67,8 +67,8 @@ def sources(text):
     return "\n".join(cell.source for cell in nbformat.reads(text, 4).cells)
 
 
-def test_there_are_eight_sheets_of_four_to_eight_exercises():
-    assert [name[:2] for name in SHEETS] == [f"{k:02}" for k in range(8)]
+def test_there_are_ten_sheets_of_four_to_eight_exercises():
+    assert [name[:2] for name in SHEETS] == [f"{k:02}" for k in range(10)]
     for name in SHEETS:
         headings = [c for c in sheet(name).cells if c.cell_type == "markdown" and c.source.startswith("## ")]
         assert 4 <= len(headings) <= 8
@@ -102,7 +102,7 @@ def test_the_marks_that_the_text_promises_are_those_of_the_cells(name):
 def test_release_leaves_no_database_and_no_secret(tmp_path):
     paths = course.release(LESSONS, tmp_path / "release")
     assert [path.parent.name for path in paths] == SHEETS
-    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == [course.SHEET] * 8
+    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == [course.SHEET] * len(SHEETS)
     for name, path in zip(SHEETS, paths, strict=True):
         text = sources(path.read_text(encoding="utf-8"))
         assert len(secrets(name)) > 40

@@ -118,6 +118,16 @@ WRONG = [
     ("x07-break-first", "first_lost = 5001"),
     ("x07-break-merged", "merged = (70000, 70001, 70002)"),
     ("x07-break-safe", "def safe_labels(labels, C): return np.asarray(labels).astype(int)"),
+    ("x09-imprint-all", "def my_imprint(x, labels):\n"
+     "    rows = np.array([x[labels == j].mean(axis=0) for j in range(labels.max() + 1)])\n"
+     "    return rows / np.linalg.norm(rows, axis=1, keepdims=True)"),
+    ("x09-bootstrap-ordinary", "def my_bootstrap(scores, draws, far, confidence):\n"
+     "    return np.quantile(scores, [(1 - confidence) / 2, (1 + confidence) / 2])"),
+    ("x09-bootstrap-all", "def my_bootstrap(scores, draws, far, confidence):\n"
+     "    k = math.floor(far * draws.shape[1] + 1e-9)\n"
+     "    return np.quantile(np.sort(scores[draws], axis=1)[:, -1 - k], [0.025, 0.975])"),
+    ("x09-break-worst", "def worst_rate(scores, group, t): return np.mean(scores > t)"),
+    ("x09-break-hidden", "hidden = (np.where(np.arange(200) < 2, 0.9, 0.1), np.zeros(200))"),
 ]  # fmt: skip
 
 

@@ -33,10 +33,12 @@ __all__ = [
     "check_arcface",
     "check_arcface_gradient",
     "check_blockwise",
+    "check_bootstrap",
     "check_carry_over",
     "check_cosface",
     "check_cross_entropy",
     "check_eer",
+    "check_imprint",
     "check_largest_margin",
     "check_least_scale",
     "check_loss_floor",
@@ -132,3 +134,5 @@ check_eer = _check(TASKS["eer"])
 check_blockwise = _check(TASKS["blockwise"])
 check_memory = _check(TASKS["memory"])
 check_carry_over = _check(TASKS["carry_over"])
+check_imprint = _check(TASKS["imprint"])
+check_bootstrap = _check(TASKS["bootstrap"])

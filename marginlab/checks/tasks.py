@@ -1,6 +1,7 @@
 """All tasks by name, in the order of the sheets."""
 
 from marginlab.checks.carry_over import carry_over
+from marginlab.checks.enrolling import bootstrap, imprint
 from marginlab.checks.equation import psi, ucos
 from marginlab.checks.gradients import arcface_gradient
 from marginlab.checks.heads import arcface, cosface, sphereface
@@ -22,5 +23,6 @@ _SHEETS = (
     (arcface, arcface_gradient),
     (psi, tar_at_far, eer),
     (blockwise, memory, carry_over),
+    (imprint, bootstrap),
 )
 TASKS = {task.name: task for sheet in _SHEETS for task in sheet}

@@ -39,8 +39,8 @@ function adam({ all, g, m, v }, t, rate, beta2) {
  * weights at the end, flat; of a run that died none.
  * data: {train, test, sample}: two `unpack`ed sets, and which test images the frames show.
  * options: of the recipe, {steps, frames, kernels}; weights to begin with, and from which share of the whole run;
- * and to retrace another's run the order (of the images). onReader is given a function that embeds one packed image by
- * the weights as they then are, also after the end.
+ * and to retrace another's run the order (of the images). onReader is given two functions that also work after the end,
+ * by the weights as they then are: one embeds one packed image, the other all test images: {embeddings, labels}.
  *
  * @param {any} data
  * @param {any} settings
@@ -117,13 +117,17 @@ function beginRun({ test }, settings, { batch, hidden, weights, kernels = plain,
     return out;
   };
   const reader = network(k, slopes, hidden, 1, plain);
-  onReader?.((image) => {
+  const read = (image) => {
     const out = new Float32Array(2);
     reader.forward(unpack(image, [0]), [0], 0, 1, out);
     return out;
-  });
+  };
+  onReader?.(read, () => ({ embeddings: embed(everyOf(test)), labels: test.labels }));
   return { all, g, m, v, k, slopes, next, forward, backward, embed };
 }
+
+/** The indices of all images. */
+const everyOf = ({ n }) => Uint32Array.from({ length: n }, (_, i) => i);
 
 /**
  * A Frame: {step, loss, accuracy, embeddings, directions, died, linear?}. It takes the losses since the last one.
@@ -134,7 +138,7 @@ function lookAt({ k, embed }, { test, sample }, settings, { step, whole, died, l
   const directions = Float32Array.from({ length: 2 * CLASSES }, (_, i) => unit(k.w[i & ~1], k.w[i | 1])[i & 1]);
   const softmax = settings.head === "softmax";
   const rows = softmax ? k : { w: directions, b: k.b };
-  const everyone = whole && Uint32Array.from({ length: test.n }, (_, i) => i);
+  const everyone = whole && everyOf(test);
   const accuracy = everyone
     ? share(embed(everyone), everyone, test.labels, rows)
     : share(embeddings, sample, test.labels, rows);

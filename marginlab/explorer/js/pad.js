@@ -40,8 +40,11 @@ export function asMnist(strokes) {
   return Uint8Array.from({ length: 784 }, (_, i) => data[4 * i + 3]);
 }
 
-/** Makes a canvas a pad. drawn(image) hears of each change, with what `asMnist` makes of it. Returns how to clear it. */
-export function createPad(canvas, drawn) {
+/**
+ * Makes a canvas a pad. drawn(image) hears of each change, with what `asMnist` makes of it. Returns how to put strokes
+ * on it, each [[x, y], …] in shares of its side, in place of those that are there.
+ */
+export function padOf(canvas, drawn) {
   [canvas.width, canvas.height] = [2 * SIDE, 2 * SIDE];
   const ctx = canvas.getContext("2d");
   ctx.scale(2, 2);
@@ -67,8 +70,14 @@ export function createPad(canvas, drawn) {
   canvas.addEventListener("pointermove", (event) => {
     if (canvas.hasPointerCapture(event.pointerId)) add(event);
   });
-  return () => {
-    strokes = [];
+  return (given) => {
+    strokes = given.map((stroke) => stroke.map(([x, y]) => [x * SIDE, y * SIDE]));
     changed();
   };
+}
+
+/** The same; returns how to clear it. */
+export function createPad(canvas, drawn) {
+  const put = padOf(canvas, drawn);
+  return () => put([]);
 }

@@ -58,6 +58,8 @@ class Explorer {
   psi = undefined; // the last formula of the reader's
   written = null; // settings with a formula that is drawn, and not trained yet
   pause = 0; // what will train it
+  /** @type {null | { images: Uint8Array[], answer: (found: any) => void }} */
+  guests = null; // images of another script of the page, and whom to tell where they lie
 
   constructor(root, name, { workerText, images }) {
     this.root = root;
@@ -125,6 +127,7 @@ class Explorer {
     this.root.addEventListener("marginlab-look", (/** @type {CustomEvent} */ { detail }) =>
       this.view.mark(Object.hasOwn(HINTS, detail) ? HINTS[detail].part : ""),
     );
+    this.root.addEventListener("marginlab-embed", (/** @type {CustomEvent} */ { detail }) => this.invite(detail));
     this.linked(true);
   }
 
@@ -312,9 +315,24 @@ class Explorer {
     else this.changed();
   }
 
+  /**
+   * Another script of the page has images, and is told where they lie: at once, and at the end of each later run. The
+   * first picture left no network: for that a run must begin.
+   */
+  invite(guests) {
+    this.guests = guests;
+    if (this.root.dataset.state === "done") this.askFor();
+    else if (!this.run) this.changed();
+  }
+
+  askFor() {
+    if (this.guests) this.worker.postMessage({ guests: this.guests.images });
+  }
+
   heard(data) {
     const { root } = this;
     if (data.drawn) return this.view.landed(data.drawn);
+    if (data.guests) return this.guests.answer({ ...data.guests, directions: this.last.directions });
     if (data.ready) {
       this.ready ||= data.ready === "all";
       if (this.ready && root.dataset.state === "waiting") this.takeOver();
@@ -366,6 +384,7 @@ class Explorer {
   arrive() {
     this.arrived = !this.last.died;
     this.root.dataset.state = "done";
+    this.askFor();
   }
 
   /** The same run with all images takes the place of that with the first. */

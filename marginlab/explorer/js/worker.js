@@ -41,6 +41,7 @@ export function serve(scope, kernels = simd() ?? plain) {
   const sets = new Map();
   let current;
   let reader;
+  let everyone;
   const kept = []; // of the newest course
   const take = async (images, which) => {
     sets.set(
@@ -54,7 +55,7 @@ export function serve(scope, kernels = simd() ?? plain) {
     current = run;
     const data = await sets.get(which);
     if (run !== current) return;
-    const options = { kernels, epochs: IMAGES[which].epochs, onReader: (it) => (reader = it) };
+    const options = { kernels, epochs: IMAGES[which].epochs, onReader: (...its) => ([reader, everyone] = its) };
     for (const frame of follow(data, settings, options, kept)) {
       if (frame) scope.postMessage({ run, frame }, [frame.embeddings.buffer, frame.directions.buffer]);
       await breath();
@@ -62,9 +63,11 @@ export function serve(scope, kernels = simd() ?? plain) {
     }
     scope.postMessage({ run, done: true });
   };
-  scope.onmessage = async ({ data: { images, which, run, settings, drawn } }) => {
+  scope.onmessage = async ({ data: { images, which, run, settings, drawn, guests } }) => {
     try {
       if (drawn && reader) scope.postMessage({ drawn: reader(pack(drawn)) });
+      if (guests && reader)
+        scope.postMessage({ guests: { places: guests.map((it) => reader(pack(it))), ...everyone() } });
       if (images) await take(images, which);
       if (settings) await follows(run, settings, which);
     } catch (error) {
