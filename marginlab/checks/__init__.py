@@ -29,12 +29,14 @@ from marginlab.checks.tasks import TASKS
 
 __all__ = [
     "Report",
+    "check_adaface",
     "check_angle",
     "check_arcface",
     "check_arcface_gradient",
     "check_blockwise",
     "check_carry_over",
     "check_cosface",
+    "check_count_margins",
     "check_cross_entropy",
     "check_eer",
     "check_largest_margin",
@@ -44,6 +46,7 @@ __all__ = [
     "check_normface",
     "check_psi",
     "check_sphereface",
+    "check_subcenters",
     "check_tar_at_far",
     "check_ucos",
     "check_unit",
@@ -132,3 +135,6 @@ check_eer = _check(TASKS["eer"])
 check_blockwise = _check(TASKS["blockwise"])
 check_memory = _check(TASKS["memory"])
 check_carry_over = _check(TASKS["carry_over"])
+check_subcenters = _check(TASKS["subcenters"])
+check_count_margins = _check(TASKS["count_margins"])
+check_adaface = _check(TASKS["adaface"])

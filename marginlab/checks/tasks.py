@@ -1,5 +1,6 @@
 """All tasks by name, in the order of the sheets."""
 
+from marginlab.checks.after import adaface, count_margins, subcenters
 from marginlab.checks.carry_over import carry_over
 from marginlab.checks.equation import psi, ucos
 from marginlab.checks.gradients import arcface_gradient
@@ -22,5 +23,6 @@ _SHEETS = (
     (arcface, arcface_gradient),
     (psi, tar_at_far, eer),
     (blockwise, memory, carry_over),
+    (subcenters, count_margins, adaface),
 )
 TASKS = {task.name: task for sheet in _SHEETS for task in sheet}
