@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from fair import lines
+from keras import ops
 
 from marginlab import Trainer, encoders, heads, load_mnist, reference, troubles
 
@@ -30,21 +31,45 @@ def share_above(low, high):
     return float(np.mean(under) / 2 / len(both))
 
 
-def poor():
-    """Half of the training images blurred. By blur: shares right, lengths; and what tells the wrong ones."""
+def half_blurred():
+    """Images of which half of the training ones are blurred and all levels are tested; and those levels."""
     rng = np.random.default_rng(0)
     train, test = rng.choice([0, 0, 0, 0, 1, 2, 3, 4], len(X_TRAIN)), rng.integers(0, 5, len(X_TEST))
-    x_test = troubles.blurred(X_TEST, test, seed=1)
-    some, none = (troubles.blurred(X_TRAIN, train), x_test), (X_TRAIN, x_test)
-    cases = [("arcface", m, heads.ArcFace(10, margin=m, scale=30.0), some) for m in (0.15, 0.3, 0.5)]
-    cases += [("adaface", m, heads.AdaFace(10, margin=m, scale=30.0), some) for m in (0.1, 0.2, 0.3)]
+    return (troubles.blurred(X_TRAIN, train), troubles.blurred(X_TEST, test, seed=1)), test
+
+
+def poor():
+    """Half of the training images blurred. By blur: shares right, lengths; and what tells the wrong ones."""
+    cases = [("arcface", m, heads.ArcFace(10, margin=m, scale=30.0)) for m in (0.15, 0.3, 0.5)]
+    cases += [("adaface", m, heads.AdaFace(10, margin=m, scale=30.0)) for m in (0.1, 0.2, 0.3)]
     pairs = ((0.1, 0.3), (0.2, 0.5), (0.45, 0.8))
-    cases += [("magface", m, heads.MagFace(10, margins=m, scale=30.0), some) for m in pairs]
-    cases += [("arcface, no poor images", 0.3, heads.ArcFace(10, margin=0.3, scale=30.0), none)]
+    cases += [("magface", m, heads.MagFace(10, margins=m, scale=30.0)) for m in pairs]
+    cases += [("arcface, no poor images", 0.3, heads.ArcFace(10, margin=0.3, scale=30.0))]
+    return looked_at(cases)
+
+
+class OfAnother(heads.AdaFace):
+    """AdaFace with margins as large for the wrong images: each has that of its neighbour in the batch."""
+
+    def quality(self, x):
+        return ops.roll(super().quality(x), 1)
+
+
+def as_strong():
+    """The controls of `poor`: margins as large that know nothing of the image."""
+    cases = [("cosface", m, heads.CosFace(10, margin=m, scale=30.0)) for m in (0.1, 0.2, 0.3)]
+    cases += [("arcface", 0.8, heads.ArcFace(10, margin=0.8, scale=30.0))]
+    cases += [("adaface of another", m, OfAnother(10, margin=m, scale=30.0)) for m in (0.2, 0.3)]
+    return looked_at(cases)
+
+
+def looked_at(cases):
+    images, levels = half_blurred()
     rows = []
-    for name, margin, head, images in cases:
-        trainer = Trainer(head, frames=1, images=images)
-        found = [seen(trainer.retrain(seed=seed), test) for seed in SEEDS]
+    for name, margin, head in cases:
+        own = (X_TRAIN, images[1]) if name.endswith("no poor images") else images
+        trainer = Trainer(head, frames=1, images=own)
+        found = [seen(trainer.retrain(seed=seed), levels) for seed in SEEDS]
         rows.append({"head": name, "margin": margin, "scale": 30.0, "runs": found})
         print(name, margin, [r["all"] for r in found], flush=True)
     return rows
@@ -107,6 +132,24 @@ def told(trainer, result, given, wrong, seed, limit=36.0):
     }
 
 
+def disagree(share=0.2, scale=10.0, margin=0.3):
+    """The control of `labels`: one direction a class, and left out is what the network calls otherwise."""
+    rows = []
+    for kind in ("next", "even"):
+        given = troubles.mislabelled(Y_TRAIN, share, kind)
+        wrong, trainer, found = given != Y_TRAIN, made(given, 1, margin, scale), []
+        for seed in SEEDS:
+            directions = trainer.retrain(seed=seed).frames[-1].class_directions
+            x = trainer.encoder.predict(X_TRAIN, batch_size=5000, verbose=0)
+            out = np.argmax(x @ directions.T, axis=1) != given
+            cleaned = made(np.where(out, -1, given), 1, margin, scale).retrain(seed=seed)
+            run = {"out": float(out.mean()), "out wrong": float(wrong[out].mean())}
+            found.append(run | {"caught": float(out[wrong].mean()), "cleaned": float(cleaned.test_accuracy)})
+        rows.append({"kind": kind, "K": 1, "scale": scale, "margin": margin, "runs": found})
+        print(kind, "disagree", [(r["out wrong"], r["caught"], r["cleaned"]) for r in found], flush=True)
+    return rows
+
+
 def rare(share=0.01, scale=30.0):
     """Five digits with one image in a hundred: per class the share right, by the margins.
 
@@ -144,7 +187,7 @@ def by_class(result):
     }
 
 
-PARTS = {"poor": poor, "labels": labels, "rare": rare}
+PARTS = {"poor": poor, "as strong": as_strong, "labels": labels, "disagree": disagree, "rare": rare}
 
 
 def main(names):
