@@ -46,7 +46,7 @@ _NEAR = "Past 0, as past π, the cosine has to be unrolled: which value continue
             lambda t, a, mean, sd, m, h: (
                 np.cos(t - m * _quality(a, mean, sd, h)) - m * (1 + _quality(a, mean, sd, h))
             ),
-            "Where θ - m·ẑ is below 0 your ψ rises with the angle: the plain cosine has its top at 0.",
+            "Where θ - m·z is below 0 your ψ rises with the angle: the plain cosine has its top at 0.",
             _NEAR,
         ),
         Mistake(
@@ -55,20 +55,20 @@ _NEAR = "Past 0, as past π, the cosine has to be unrolled: which value continue
                 reference.ucos(np.maximum(t - m * _quality(a, mean, sd, h), 0))
                 - m * (1 + _quality(a, mean, sd, h))
             ),
-            "Where θ - m·ẑ is below 0 your ψ is level: there the best images have no gradient.",
+            "Where θ - m·z is below 0 your ψ is level: there the best images have no gradient.",
             _NEAR,
         ),
         Mistake(
-            "ẑ is not clipped",
+            "z is not clipped",
             lambda t, a, mean, sd, m, h: _with((a - mean) * h / sd, t, m),
-            "ẑ is not held in [-1, 1]: a very long embedding gets a margin without end.",
+            "z is not held in [-1, 1]: a very long embedding gets a margin without end.",
             "Clip it before you use it.",
         ),
         Mistake(
             "h divides",
             lambda t, a, mean, sd, m, h: _with(_quality(a, mean, sd, 1 / h), t, m),
             "You divide by h and σ: h multiplies what is divided by σ.",
-            "With h = 1/3 a length three deviations above the mean has ẑ = 1.",
+            "With h = 1/3 a length three deviations above the mean has z = 1.",
         ),
         Mistake(
             "h forgotten",
@@ -80,49 +80,49 @@ _NEAR = "Past 0, as past π, the cosine has to be unrolled: which value continue
             "the mean forgotten",
             lambda t, a, mean, sd, m, h: _with(_quality(a, 0, sd, h), t, m),
             "The mean length is not taken off.",
-            "An embedding of mean length has ẑ = 0.",
+            "An embedding of mean length has z = 0.",
         ),
         Mistake(
             "the angular margin's sign",
             lambda t, a, mean, sd, m, h: _with(_quality(a, mean, sd, h), t, m, angular=1.0),
-            "The angular margin has the wrong sign: a poor image, ẑ = -1, must have ArcFace's, θ + m.",
-            "Put ẑ = -1 into your formula.",
+            "The angular margin has the wrong sign: a poor image, z = -1, must have ArcFace's, θ + m.",
+            "Put z = -1 into your formula.",
         ),
         Mistake(
             "the additive margin's sign",
             lambda t, a, mean, sd, m, h: _with(_quality(a, mean, sd, h), t, m, additive=-1.0),
-            "The additive margin has the wrong sign: at ẑ = -1 it must be 0, and at ẑ = 1 it is 2m.",
-            "Put ẑ = -1 into your formula.",
+            "The additive margin has the wrong sign: at z = -1 it must be 0, and at z = 1 it is 2m.",
+            "Put z = -1 into your formula.",
         ),
         Mistake(
             "the additive margin without its m",
             lambda t, a, mean, sd, m, h: _with(_quality(a, mean, sd, h), t, m, fixed=0.0),
-            "The additive margin is m·ẑ in your ψ: at ẑ = 0 nothing is left of it, and it should be m.",
-            "Put ẑ = 0 into your formula: it must be CosFace.",
+            "The additive margin is m·z in your ψ: at z = 0 nothing is left of it, and it should be m.",
+            "Put z = 0 into your formula: it must be CosFace.",
         ),
         Mistake(
             "the angular margin only",
             lambda t, a, mean, sd, m, h: _with(_quality(a, mean, sd, h), t, m, fixed=0.0, additive=0.0),
             "The additive margin is missing.",
-            "At ẑ = 0 the head is CosFace.",
+            "At z = 0 the head is CosFace.",
         ),
         Mistake(
             "the additive margin only",
             lambda t, a, mean, sd, m, h: _with(_quality(a, mean, sd, h), t, m, angular=0.0),
             "The angular margin is missing.",
-            "At ẑ = -1 the head is ArcFace.",
+            "At z = -1 the head is ArcFace.",
         ),
         Mistake(
             "ArcFace whatever the length",
             lambda t, a, mean, sd, m, h: reference.ucos(t + m),
             "This is ArcFace: the length changes nothing.",
-            "Compute ẑ from the length first.",
+            "Compute z from the length first.",
         ),
         Mistake(
             "CosFace whatever the length",
             lambda t, a, mean, sd, m, h: np.cos(t) - m,
             "This is CosFace: the length changes nothing.",
-            "Compute ẑ from the length first.",
+            "Compute z from the length first.",
         ),
     ],
 )
@@ -150,7 +150,7 @@ def adaface(rng: np.random.Generator) -> list[Part]:
         Part("very long and very short", [case("lengths far from the mean", 0.8, 2.0, (-6, 6))]),
         Part(
             "good images near their class",
-            [case("long embeddings, θ below m·ẑ", 0.0, 0.3, (0.85, 1.5))],
+            [case("long embeddings, θ below m·z", 0.0, 0.3, (0.85, 1.5))],
         ),
         Part("past π", [case("short embeddings opposite their class", 2.9, 3.1, (-2, -1))]),
     ]

@@ -52,7 +52,7 @@ def adaface_by_the_plain_cosine(theta, lengths, mean, deviation, margin, h):
     return np.cos(theta - margin * z) - margin * (1 + z)
 
 
-@wrong("adaface", 1, "ẑ is not clipped")
+@wrong("adaface", 1, "z is not clipped")
 def adaface_without_the_clip(theta, lengths, mean, deviation, margin, h):
     z = h * (lengths - mean) / deviation
     return unrolled(theta - margin * z) - margin * (1 + z)

@@ -56,9 +56,10 @@ class OfAnother(heads.AdaFace):
 
 
 def as_strong():
-    """The controls of `poor`: margins as large that know nothing of the image."""
+    """The controls of `poor`: margins as large or larger, and such that know nothing of the image."""
     cases = [("cosface", m, heads.CosFace(10, margin=m, scale=30.0)) for m in (0.1, 0.2, 0.3)]
-    cases += [("arcface", 0.8, heads.ArcFace(10, margin=0.8, scale=30.0))]
+    cases += [("arcface", m, heads.ArcFace(10, margin=m, scale=30.0)) for m in (0.8, 1.1)]
+    cases += [("adaface", m, heads.AdaFace(10, margin=m, scale=30.0)) for m in (0.5, 0.7)]
     cases += [("adaface of another", m, OfAnother(10, margin=m, scale=30.0)) for m in (0.2, 0.3)]
     return looked_at(cases)
 
