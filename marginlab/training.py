@@ -160,6 +160,9 @@ class Trainer:
             wherever this class says test images: to choose a setting by, so that the test
             images have not chosen it.
         labels: of the training images, ``(60000,)``, in place of MNIST's own: to see what wrong ones do.
+            An image of label -1 is left out.
+        images: ``(x_train, x_test)``, pixels ``(60000, 28, 28)`` and ``(10000, 28, 28)`` from 0 to 255, in
+            place of MNIST's own: to see what poor ones do.
         **settings: margin and scale (m1, m2, m3 for "combined", and for "own" m, a, b, as far as its
             formula has them) to start from, in place of the defaults of `marginlab.family`. Only here
             can scale be "norm", and psi, the formula of "own", be given: ``psi="ucos(theta + m)"``.
@@ -186,6 +189,7 @@ class Trainer:
         digits: Iterable[int] = range(10),
         held_out: int = 0,
         labels: np.ndarray | None = None,
+        images: tuple[np.ndarray, np.ndarray] | None = None,
         **settings: Any,
     ) -> None:
         digits = list(digits)
@@ -206,24 +210,27 @@ class Trainer:
             raise ValueError(f"held_out must be at most 50000 of the 60000 training images, got {held_out}")
         self._sample = shown_images(min(sample, held_out or 10_000), held_out or 10_000)
 
-        self._load(digits, held_out, labels)
+        self._load(digits, held_out, labels, images)
         self.steps = -(-epochs * self._examples // batch_size)
         self._compile(learning_rate, beta_2)
         self._run, self._first = 0, 0
         self._whole: list[np.ndarray] = []  # the weights at the end of the last whole run
 
-    def _load(self, digits, held_out, labels):
+    def _load(self, digits, held_out, labels, images):
         """The images, after the layers that do the same to them at every step, and their classes."""
         self.encoder(np.zeros((1, 28, 28), "uint8"))  # builds the weights
         stem, self._tail = _split(self.encoder)
         self._x, self._y, self._x_test, self._y_test = _on_device(stem)
+        if images is not None:
+            self._x, self._x_test = (_prepared(stem, x) for x in _pixels_of(images))
         if held_out:
             self._x_test, self._y_test = self._x[-held_out:], self._y[-held_out:]
             self._x, self._y = self._x[:-held_out], self._y[:-held_out]
         if labels is not None:  # what a run is judged by keeps the right ones
             self._y = tf.constant(_digits_of(labels)[: len(self._y)])
-        if digits != list(range(10)):
-            keep = np.flatnonzero(np.isin(self._y, digits))
+        keep = np.flatnonzero(np.isin(self._y, digits))
+        if len(keep) < len(self._y):
+            _checks.whole("the number of images to train on", len(keep), 1)
             self._x, self._y = tf.gather(self._x, keep), tf.gather(self._y, keep)
         class_of = tf.constant([digits.index(d) if d in digits else -1 for d in range(10)])
         self._y, self._own = tf.gather(class_of, self._y), tf.gather(class_of, self._y_test)
@@ -423,9 +430,9 @@ def _named(head, classes, settings):
 
 def _digits_of(labels):
     labels = np.asarray(labels)
-    if labels.shape != (60_000,) or labels.dtype.kind not in "iu" or not np.isin(labels, range(10)).all():
+    if labels.shape != (60_000,) or labels.dtype.kind not in "iu" or not np.isin(labels, range(-1, 10)).all():
         raise ValueError(
-            "labels must be 60000 whole numbers from 0 to 9, one for each training image, "
+            "labels must be 60000 whole numbers from 0 to 9, or -1, one for each training image, "
             f"got {labels.dtype.name} of shape {labels.shape}"
         )
     return labels.astype("int32")
@@ -502,12 +509,24 @@ def _on_device(stem):
     key = tuple(zip(map(type, stem), configs, strict=True))
     if key not in _DEVICE:
         (x, y), (x_test, y_test) = load_mnist()
-        prepare = keras.Sequential(stem) if stem else tf.identity
-
-        def images(x):
-            parts = [prepare(part) for part in np.array_split(x, len(x) // 5000)]
-            return tf.concat(parts, axis=0)
-
         labels = [tf.constant(v, tf.int32) for v in (y, y_test)]
-        _DEVICE[key] = images(x), labels[0], images(x_test), labels[1]
+        _DEVICE[key] = _prepared(stem, x), labels[0], _prepared(stem, x_test), labels[1]
     return _DEVICE[key]
+
+
+def _prepared(stem, images):
+    """Images after the stem, a tensor."""
+    prepare = keras.Sequential(stem) if stem else tf.identity
+    return tf.concat([prepare(part) for part in np.array_split(images, len(images) // 5000)], axis=0)
+
+
+def _pixels_of(images):
+    pair = [np.asarray(x) for x in images]
+    if [x.shape for x in pair] != [(60_000, 28, 28), (10_000, 28, 28)] or any(
+        x.dtype.kind not in "uif" or not (x.min() >= 0 and x.max() <= 255) for x in pair
+    ):
+        raise ValueError(
+            "images must be pixels from 0 to 255 of shapes (60000, 28, 28) and (10000, 28, 28), "
+            f"got {[(x.dtype.name, x.shape) for x in pair]}"
+        )
+    return pair

@@ -67,8 +67,9 @@ def sources(text):
     return "\n".join(cell.source for cell in nbformat.reads(text, 4).cells)
 
 
-def test_there_are_ten_sheets_of_four_to_eight_exercises():
-    assert [name[:2] for name in SHEETS] == [f"{k:02}" for k in range(10)]
+def test_every_chapter_has_a_sheet_of_four_to_eight_exercises():
+    assert [name[:2] for name in SHEETS] == [f"{k:02}" for k in range(len(SHEETS))]
+    assert len(SHEETS) == len(list(LESSONS.glob("*/lesson.ipynb")))
     for name in SHEETS:
         headings = [c for c in sheet(name).cells if c.cell_type == "markdown" and c.source.startswith("## ")]
         assert 4 <= len(headings) <= 8
@@ -176,7 +177,7 @@ def nbgrader_folder(root, name):
 
 @pytest.fixture(scope="module")
 def nbgraded(tmp_path_factory, request):
-    """The eight sheets, from source to feedback, by nbgrader alone and the root's file; two without --full.
+    """All sheets, from source to feedback, by nbgrader alone and the root's file; two without --full.
 
     One of them by its command line, export and all; the others by its API, which has nothing to start.
     Two students: "full" hands in the source, and "empty" what was released.

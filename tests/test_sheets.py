@@ -118,6 +118,15 @@ WRONG = [
     ("x07-break-first", "first_lost = 5001"),
     ("x07-break-merged", "merged = (70000, 70001, 70002)"),
     ("x07-break-safe", "def safe_labels(labels, C): return np.asarray(labels).astype(int)"),
+    ("x08-nearest-ordinary", "def my_subcenters(x, w):\n"
+     "    return np.einsum('bd,ckd->bck', x, w / np.linalg.norm(w, axis=-1, keepdims=True)).max(axis=2)"),
+    ("x08-count-all", "def my_count_margins(n, low, high, p):\n    r = np.maximum(n, 1.0) ** -p\n"
+     "    with np.errstate(all='ignore'): return low + (high - low) * (r - r.min()) / (r.max() - r.min())"),
+    ("x08-adaface-all", "def my_adaface(t, a, mean, sd, m, h):\n    z = np.clip(h * (a - mean) / sd, -1, 1)\n"
+     "    return np.cos(t - m * z) - m * (1 + z)"),
+    ("x08-break-few", "too_few = [0, 1, 3, 3]"),
+    ("x08-break-nan", "no_number = [0, 1, 2, 2, 3]"),
+    ("x08-break-safe", "def safe_counts(labels, classes): return np.bincount(labels, minlength=classes)"),
     ("x09-imprint-all", "def my_imprint(x, labels):\n"
      "    rows = np.array([x[labels == j].mean(axis=0) for j in range(labels.max() + 1)])\n"
      "    return rows / np.linalg.norm(rows, axis=1, keepdims=True)"),

@@ -141,6 +141,37 @@ def test_other_labels_are_learnt_and_the_test_images_keep_theirs():
     assert Trainer("normface", labels=labels, epochs=1).retrain().test_accuracy > 0.8
 
 
+def test_images_of_label_minus_1_are_left_out():
+    (_, labels), _ = load_mnist()
+    few = np.where(np.arange(60_000) < 6_000, labels.astype(int), -1)
+    trainer = Trainer("arcface", labels=few, epochs=1)
+    assert trainer.steps == 50
+    some = np.where(np.isin(labels, (3, 5)), -1, labels.astype(int))
+    result = Trainer("arcface", labels=some, epochs=1).retrain()
+    said = (result.test_embeddings @ result.frames[-1].class_directions.T).argmax(1)
+    assert np.isin(said, (3, 5)).mean() < 0.02
+    with pytest.raises(ValueError, match="the number of images to train on must be"):
+        Trainer("arcface", labels=np.full(60_000, -1))
+
+
+def test_other_images_are_trained_on_and_judged():
+    """Turned over, and the same run as of MNIST's own by an encoder that turns them back."""
+    (x, _), (x_test, _) = load_mnist()
+    turned = Trainer("arcface", images=(255 - x, 255 - x_test), epochs=1).retrain()
+
+    def turned_back():
+        layers = encoders.fast().layers
+        flip = [LAYERS.Rescaling(-1 / 255, offset=1.0)]
+        return keras.Sequential([keras.Input((28, 28)), *flip, *layers[1:]])
+
+    back = Trainer("arcface", images=(255 - x, 255 - x_test), epochs=1, encoder=turned_back).retrain()
+    own = Trainer("arcface", epochs=1).retrain()
+    assert back.test_accuracy == pytest.approx(own.test_accuracy, abs=0.02)
+    assert not np.allclose(turned.test_embeddings, own.test_embeddings, atol=0.1)
+    mixed = Trainer("arcface", images=(x, 255 - x_test), epochs=1).retrain()
+    assert mixed.test_accuracy < own.test_accuracy - 0.3
+
+
 @pytest.mark.parametrize("digits", [(1,), (1, 1), (0, 10), ()])
 def test_digits_are_checked(digits):
     with pytest.raises(ValueError, match=r"digits must be two or more different ones of 0 to 9, got \["):
@@ -270,6 +301,16 @@ BAD = [
         lambda: Trainer(labels=np.full(60_000, 10)),
         ValueError,
         "labels must be 60000 whole numbers from 0 to 9",
+    ),
+    (
+        lambda: Trainer(images=(np.zeros((60_000, 28, 28)), np.full((10_000, 28, 28), 256))),
+        ValueError,
+        "images must be pixels from 0 to 255",
+    ),
+    (
+        lambda: Trainer(images=[np.zeros((2, 28, 28))] * 2),
+        ValueError,
+        r"images must be .*got .*\(2, 28, 28\)",
     ),
     (lambda: Trainer(labels=np.zeros(60_000)), ValueError, "labels must be .*got float64"),
     (lambda: Trainer("cosface", epochs=0), ValueError, r"epochs .*at least 1, got 0"),

@@ -29,6 +29,7 @@ from marginlab.checks.tasks import TASKS
 
 __all__ = [
     "Report",
+    "check_adaface",
     "check_angle",
     "check_arcface",
     "check_arcface_gradient",
@@ -36,6 +37,7 @@ __all__ = [
     "check_bootstrap",
     "check_carry_over",
     "check_cosface",
+    "check_count_margins",
     "check_cross_entropy",
     "check_eer",
     "check_imprint",
@@ -46,6 +48,7 @@ __all__ = [
     "check_normface",
     "check_psi",
     "check_sphereface",
+    "check_subcenters",
     "check_tar_at_far",
     "check_ucos",
     "check_unit",
@@ -134,5 +137,8 @@ check_eer = _check(TASKS["eer"])
 check_blockwise = _check(TASKS["blockwise"])
 check_memory = _check(TASKS["memory"])
 check_carry_over = _check(TASKS["carry_over"])
+check_subcenters = _check(TASKS["subcenters"])
+check_count_margins = _check(TASKS["count_margins"])
+check_adaface = _check(TASKS["adaface"])
 check_imprint = _check(TASKS["imprint"])
 check_bootstrap = _check(TASKS["bootstrap"])

@@ -1,5 +1,6 @@
 """All tasks by name, in the order of the sheets."""
 
+from marginlab.checks.after import adaface, count_margins, subcenters
 from marginlab.checks.carry_over import carry_over
 from marginlab.checks.enrolling import bootstrap, imprint
 from marginlab.checks.equation import psi, ucos
@@ -23,6 +24,7 @@ _SHEETS = (
     (arcface, arcface_gradient),
     (psi, tar_at_far, eer),
     (blockwise, memory, carry_over),
+    (subcenters, count_margins, adaface),
     (imprint, bootstrap),
 )
 TASKS = {task.name: task for sheet in _SHEETS for task in sheet}
