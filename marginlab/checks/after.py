@@ -133,8 +133,8 @@ def adaface(rng: np.random.Generator) -> list[Part]:
         theta = np.sort(rng.uniform(low, high, 8)).astype(dtype)
         mean, deviation = float(rng.uniform(5, 30)), float(rng.uniform(1, 4))
         # Spread evenly, so that of each kind there are some.
-        z = rng.permutation(np.linspace(*z, 8))
-        lengths = (mean + z * deviation / h).astype(dtype)
+        least, most = z
+        lengths = (mean + rng.permutation(np.linspace(least, most, 8)) * deviation / h).astype(dtype)
         tol = 1e-6 if dtype == "float64" else 1e-4
         return Case(what, (theta, lengths, mean, deviation, margin, h), angles(theta), tol)
 
