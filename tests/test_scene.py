@@ -19,20 +19,23 @@ def scene():
 
 
 @pytest.mark.parametrize(
-    ("tops", "eye", "share", "item"),
+    ("tops", "eye", "last", "moment", "item"),
     [
-        ([100, 200, 500], 50, 0, 0),
-        ([100, 200, 500], 100, 0, 0),
-        ([100, 200, 500], 200, 0.25, 1),
-        ([100, 200, 500], 499, 0.9975, 1),
-        ([100, 200, 500], 900, 1, 2),
-        ([100], 300, 0, 0),
+        ([100, 200, 500], 50, 5, 0, 0),
+        ([100, 200, 500], 100, 5, 0, 0),
+        ([100, 200, 500], 200, 5, 1, 1),
+        ([100, 200, 500], 500 - 4e-9, 5, 4, 1),
+        ([100, 200, 500], 500, 5, 5, 2),
+        ([100, 200, 500], 900, 5, 5, 2),
+        ([100, 200, 500], 300, 0, 0, 1),
+        ([100], 50, 3, 0, 0),
+        ([100], 300, 3, 3, 0),
     ],
 )
-def test_how_far_one_has_come(scene, tops, eye, share, item):
+def test_the_last_frame_comes_with_the_last_item(scene, tops, eye, last, moment, item):
     boxes = [{"top": top} for top in tops]
-    ask = "([boxes, eye]) => [scene.passed(boxes, eye), scene.reading(boxes, eye)]"
-    assert scene.evaluate(ask, [boxes, eye]) == [share, item]
+    ask = "([boxes, eye, last]) => [scene.momentOf(boxes, eye, last), scene.reading(boxes, eye)]"
+    assert scene.evaluate(ask, [boxes, eye, last]) == [pytest.approx(moment), item]
 
 
 def opened(browser, book, **options):
@@ -72,6 +75,7 @@ def test_the_run_goes_with_the_reader_and_the_explorer_stays(book, browser):
     assert steps[0] < steps[2] < steps[ITEMS - 1]
     assert steps[ITEMS:] == [steps[2], steps[0]]
     expect(explorer.locator(".mlx-died")).to_be_hidden()
+    expect(explorer.locator(".mlx-say")).to_be_hidden()  # it tells the end
     assert page.problems == []
     page.context.close()
 
@@ -87,12 +91,19 @@ def test_the_run_goes_with_the_reader_and_the_explorer_stays(book, browser):
 def test_on_phones_and_without_motion_each_item_has_its_picture(book, browser, options):
     page = opened(browser, book, **options)
     assert page.locator(".marginlab-scened").count() == 0
-    pictures = page.locator("ol.marginlab-scene > li > img.marginlab-moment")
+    pictures = page.locator("ol.marginlab-scene > li > .marginlab-moment img")
     expect(pictures).to_have_count(ITEMS)
     said = [picture.get_attribute("alt") for picture in pictures.all()]
     steps = [int(re.search(r"step (\d+)", each)[1]) for each in said]
     assert steps == sorted(steps)
     assert len({picture.get_attribute("src") for picture in pictures.all()}) == ITEMS
+    captions = page.locator("ol.marginlab-scene figcaption").all_inner_texts()
+    assert [int(re.match(r"Step (\d+): ", each)[1]) for each in captions] == steps
+    assert [each.endswith("NaN.") for each in captions] == [False] * (ITEMS - 1) + [True]
+    assert page.evaluate(
+        "document.querySelector('ol.marginlab-scene').compareDocumentPosition("
+        "document.querySelectorAll('.marginlab-explorer')[1]) === Node.DOCUMENT_POSITION_FOLLOWING"
+    )
     light = pictures.first.get_attribute("src")
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     expect(pictures.first).not_to_have_attribute("src", light)
@@ -110,10 +121,10 @@ def test_there_and_back_on_paper_and_in_other_windows(book, browser):
     expect(scene).to_have_count(0)
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     expect(scene).to_have_count(1)
-    expect(page.locator("img.marginlab-moment")).to_have_count(0)
+    expect(page.locator(".marginlab-moment")).to_have_count(0)
     page.set_viewport_size({"width": 500, "height": 800})
     expect(scene).to_have_count(0)
-    expect(page.locator("img.marginlab-moment")).to_have_count(ITEMS)
+    expect(page.locator(".marginlab-moment")).to_have_count(ITEMS)
     page.set_viewport_size({"width": 1280, "height": 800})
     expect(scene).to_have_count(1)
     assert page.locator(".marginlab-explorer").count() == count

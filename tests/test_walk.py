@@ -47,7 +47,7 @@ def test_every_head_has_its_walk(walk, head):
     for word in ("Hatched", "the gap between the two", "the margin comes in"):
         assert (word in words) == margin, word
     assert ("bias" in words) == (head == "softmax")
-    for always in ("embedding", "rug", "dotted upright line", "pull"):
+    for always in ("embedding", "rug", "dashed upright line", "pull"):
         assert always in words
 
 

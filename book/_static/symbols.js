@@ -61,13 +61,18 @@
     if (!explorer) return "";
     const output = control && explorer.querySelector(`[name=${control}]`)?.closest("label")?.querySelector("output");
     if (output) return `In the explorer now: ${output.textContent}.`;
-    const words = told && /** @type {HTMLElement | null} */ (explorer.querySelector(told))?.textContent;
-    return words ? `In the explorer now: ${words}` : "";
+    if (!told) return "";
+    // Its bars are there once a digit is pointed at.
+    if (!explorer.querySelector(".mlx-logits > *")) return "In the explorer: point at a digit, and it is said of that one.";
+    return `In the explorer now: ${explorer.querySelector(told)?.textContent}`;
   }
 
   /** Every place of a symbol, lit or not; and the part of the explorer that shows it. */
   function light(names, on) {
     for (const name of names) {
+      const { control } = LIVE[name] ?? {};
+      const slider = control && document.querySelector(`.marginlab-explorer [name=${control}]`);
+      slider?.closest("label")?.classList.toggle("mlp-lit", on);
       for (const it of document.querySelectorAll(`.sym-${name}`)) it.classList.toggle("marginlab-lit", on);
     }
   }

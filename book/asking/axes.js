@@ -11,12 +11,12 @@ export const within = (part) => max(0, min(1, part));
 
 const plain = (v) => String(v).replace("-", "−");
 
-/** A number as people read it: on a logarithmic axis to two digits, elsewhere to as many decimals as the axis has. */
+/** A number as people read it: on a logarithmic axis to two digits (a tiny or huge one to three), elsewhere to as many decimals as the axis has. */
 export function said({ log, digits = 0, unit = "" }, v) {
   if (!log) return plain(Number(v.toFixed(digits)).toFixed(digits)) + unit;
   if (v !== 0 && (abs(v) < 1e-3 || abs(v) >= 1e5)) {
-    const [head, power] = v.toExponential(1).split("e");
-    return `${head === "1.0" ? "" : `${Number(head)}·`}10${[...plain(Number(power))].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(c)] ?? "⁻").join("")}${unit}`;
+    const [head, power] = v.toExponential(2).split("e");
+    return `${Number(head) === 1 ? "" : `${Number(head)}·`}10${[...plain(Number(power))].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(c)] ?? "⁻").join("")}${unit}`;
   }
   return plain(Number(v.toPrecision(v >= 1 ? max(2, String(round(v)).length) : 2))) + unit;
 }

@@ -104,6 +104,8 @@ class Moving {
       circle.focus({ preventScroll: true });
       event.preventDefault();
     });
+    // A finger would scroll the page: "touch-action" is of no use inside an SVG.
+    circle.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
     circle.addEventListener("pointermove", ({ pointerId, clientX, clientY }) => {
       if (!circle.hasPointerCapture(pointerId)) return;
       const { left, top, width } = this.svg.getBoundingClientRect();

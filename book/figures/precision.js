@@ -184,7 +184,7 @@ const TYPES = { float16: 11, bfloat16: 8, float32: 24 };
 const DEGREE = Math.PI / 180;
 
 export const half = {
-  hint: "Find the smallest angle that each type can tell from 0.",
+  hint: "Find the smallest angle that bfloat16 can tell from 0, and that float16 can.",
   sliders: [slider("angle", "angle", [0.1, 10, 198], 1, (v) => `${fixed(v, 2)}°`)],
   draw({ angle }, { look }) {
     const each = ticks([0, 2, 4, 6, 8, 10], (v) => `${v}°`);

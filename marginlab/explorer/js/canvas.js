@@ -79,7 +79,8 @@ export function cross(ctx, x, y, colour, paper, r = 6) {
 
 /** Strokes the path as a hatching: for what must not rest on colour alone. Nothing is clipped, which is slow in software. */
 export function hatch(ctx, scene) {
-  [ctx.strokeStyle, ctx.lineWidth, ctx.lineCap, ctx.globalAlpha] = [scene.ink, 0.8, "butt", scene.dark ? 0.36 : 0.3];
+  const [width, alpha] = scene.look === "wedges" ? [1.5, 0.8] : [0.8, scene.dark ? 0.36 : 0.3];
+  [ctx.strokeStyle, ctx.lineWidth, ctx.lineCap, ctx.globalAlpha] = [scene.ink, width, "butt", alpha];
   ctx.stroke();
   ctx.globalAlpha = 1;
 }

@@ -96,10 +96,11 @@ export function prepare() {
   const news = Object.assign(document.createElement("p"), { className: "marginlab-met" });
   news.setAttribute("role", "status");
   boxes[0].before(news);
-  const tell = (box, words) => {
+  const tell = (box, words, now = false) => {
     const name = box.dataset.challenge;
+    const said = now ? "✓ Met. " : met.has(name) ? "✓ Met before. " : "Not met yet. ";
     box.dataset.met = String(met.has(name));
-    box.querySelector(".marginlab-run").textContent = `${met.has(name) ? "✓ Met. " : "Not met yet. "}${words}`;
+    box.querySelector(".marginlab-run").textContent = `${said}${words}`;
   };
   for (const box of boxes) {
     box.append(Object.assign(document.createElement("p"), { className: "marginlab-run" }));
@@ -116,7 +117,7 @@ export function prepare() {
       const name = box.dataset.challenge;
       const found = CHECKS[name](facts, CHALLENGES[name], seeds.get(key));
       if (found.met) met.add(name);
-      tell(box, `This run: ${found.words}`);
+      tell(box, `This run: ${found.words}`, found.met);
     }
     keep([...met]);
     const titles = [...met].filter((name) => !before.has(name)).map((name) => CHALLENGES[name].title);

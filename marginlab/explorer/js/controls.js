@@ -24,6 +24,8 @@ html[data-theme="dark"] .mlp [name=psi][aria-invalid=true] { border-color: #ff8f
 .mlp-wrong { margin: 0 !important; padding-left: calc(4.6em + 8px); font-size: 13px; line-height: 18px;
   color: #a93023; overflow-wrap: anywhere; }
 html[data-theme="dark"] .mlp-wrong { color: #ff8f78; }
+.mlp .mlp-lit { outline: 2px dashed #1a74cf; outline-offset: 2px; border-radius: 4px; }
+html[data-theme="dark"] .mlp .mlp-lit { outline-color: #6db5ff; }
 .mlp select option { color: #2b2d33; background: #ffffff; }
 .mlp output { font-size: 13px; white-space: nowrap; opacity: 0.85; font-variant-numeric: tabular-nums; }
 .mlp :is(input, select):focus-visible { outline: 2px solid #1a74cf; outline-offset: 2px; }

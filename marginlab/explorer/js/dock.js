@@ -11,8 +11,8 @@ html[data-theme="dark"] .marginlab-docked { background: #15171b; }
 /* A chart that is to be looked at is there too. */
 .marginlab-docked .mlx-side { display: block !important; }
 .marginlab-docked .mlx-chart { height: 130px; }
-.marginlab-docked .mlx-now { font-size: 12px; overflow: hidden; }
-.marginlab-docked .mlx-now b { font-size: 16px; }
+.marginlab-docked .mlx-now { font-size: 11px; overflow: hidden; }
+.marginlab-docked .mlx-now b { font-size: 14px; }
 .marginlab-docked .mlp-status { font-size: 13px; line-height: 17px; min-height: 0; padding-top: 2px; }
 .marginlab-dock { display: flex; justify-content: space-between; padding: 4px 6px 0; }
 .marginlab-home > :not(.marginlab-docked) > .marginlab-dock { display: none; }

@@ -5,9 +5,9 @@ import { limits, TABS } from "./words.js";
 
 const [LEARNING, PSI, PULL] = TABS;
 
-/** Of each word that a link may say, which part of the picture it means, and the sentence: one line under the plane. */
+/** Of each word that a link may say, which part of the picture it means, and the sentence: one line under the plane. Where the charts are folded away, another part. */
 export const HINTS = {
-  clusters: { part: "stage", words: "Look at how narrow each fan of digits is." },
+  clusters: { part: "stage", words: "Look at how wide each fan of digits is." },
   wedges: { part: "stage", words: "Look at the hatched wedges." },
   order: { part: "stage", words: "Look at the order of the digits on the rim." },
   lengths: { part: "stage", words: "Look at how far out the digits lie." },
@@ -15,7 +15,11 @@ export const HINTS = {
   rings: { part: "stage", words: "Look at the red rings." },
   right: { part: "now", words: "Look at the share that is right." },
   end: { part: "now", words: "Look at how the run ends, and why." },
-  loss: { part: LEARNING, words: "Look at the loss, the red curve." },
+  loss: {
+    part: LEARNING,
+    words: "Look at the loss, the red curve.",
+    folded: { part: "now", words: "Look at the loss, in the line above the picture." },
+  },
   psi: { part: PSI, words: "Look at ψ." },
   past: { part: PSI, words: "Look at the grey part of ψ, past π." },
   pull: { part: PULL, words: "Look at the pull." },

@@ -124,6 +124,17 @@ export const CSS = `
 .mlx.mlx-dark .mlx-steps button[aria-current] { color: #15171b; }
 /* What is said of the walk stands where else the head is spoken of; a run that died goes on saying so. */
 .mlx-walking .mlx-lesson { display: none; }
+/* In one column: the plane, under it what it is seen with, and then the words. */
+.mlx-walking.mlx-fold .mlx-main { display: flex; flex-direction: column; }
+.mlx-walking.mlx-fold .mlx-main > * { order: 4; }
+.mlx-walking.mlx-fold .mlx-main > .mlx-now { order: 0; scroll-margin-top: 64px; }
+.mlx-walking.mlx-fold .mlx-main > .mlx-stage { order: 1; align-self: center; width: min(100%, 280px); }
+.mlx-walking.mlx-fold[data-beside="point"] .mlx-main > .mlx-point,
+.mlx-walking.mlx-fold[data-beside="near"] .mlx-main > .mlx-near,
+.mlx-walking.mlx-fold[data-beside="time"] .mlx-main > .mlx-time { order: 2; }
+.mlx-walking.mlx-fold .mlx-main > .mlx-walk { order: 3; }
+.mlx-walking.mlx-fold .mlx-walk { scroll-margin-top: 64px; }
+.mlx-walking .mlx-show, .mlx-walking .mlx-time [data-do=draw] { display: none; }
 .mlx-looked { outline: 2px dashed var(--blue); outline-offset: 1px; border-radius: 8px; }
 .mlx [hidden] { display: none !important; }
 @container (min-width: 881px) { .mlx-grid { grid-template-columns: minmax(0, 440px) minmax(0, 1fr); } }
@@ -155,20 +166,11 @@ export const CSS = `
   .mlx-short .mlx-near { grid-area: near; }
   .mlx-short .mlx-time { grid-area: time; }
 }
-@media print { .mlx .mlx-show { position: absolute; top: 2px; right: 2px; z-index: 1; }
-.mlx-walk { border-left: 4px solid var(--blue); padding: 2px 0 2px 12px; margin-bottom: 6px; }
-.mlx-walk:focus { outline: none; }
-.mlx-walk:focus-visible { outline: 2px solid var(--blue); outline-offset: 2px; }
-.mlx .mlx-walk p { margin-bottom: 6px; }
-.mlx-steps button { min-width: 28px; min-height: 28px; padding: 0; border-radius: 50%; }
-.mlx-steps button[aria-current] { background: var(--blue); border-color: var(--blue); color: #fff; }
-.mlx.mlx-dark .mlx-steps button[aria-current] { color: #15171b; }
-/* What is said of the walk stands where else the head is spoken of; a run that died goes on saying so. */
-.mlx-walking .mlx-lesson { display: none; }
-.mlx-looked { outline: none; } .mlx [data-do] { display: none; } }
+@media print { .mlx-looked { outline: none; } .mlx [data-do] { display: none; } }
 @media (pointer: coarse) {
   .mlx button { min-height: 42px; min-width: 42px; }
   .mlx-steps { gap: 2px; }
+  .mlx .mlx-steps button { min-width: 38px; min-height: 38px; }
   .mlx-time input[type=range] { height: 36px; }
 }
 `;

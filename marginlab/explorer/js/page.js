@@ -125,7 +125,7 @@ class Explorer {
     addEventListener("hashchange", () => this.linked());
     // Who points at a symbol in the text sees what of the picture it is.
     this.root.addEventListener("marginlab-look", (/** @type {CustomEvent} */ { detail }) =>
-      this.view.mark(Object.hasOwn(HINTS, detail) ? HINTS[detail].part : ""),
+      this.view.mark(Object.hasOwn(HINTS, detail) ? HINTS[detail].part : "", detail),
     );
     this.root.addEventListener("marginlab-embed", (/** @type {CustomEvent} */ { detail }) => this.invite(detail));
     this.linked(true);
@@ -229,8 +229,9 @@ class Explorer {
 
   /** Says what to look at, and marks it; "" for nothing. */
   look(name) {
-    this.hint = name && HINTS[name].words;
-    this.view.mark(name && HINTS[name].part);
+    const { words, part } = (name && this.view.folded && HINTS[name].folded) || HINTS[name] || { words: "", part: "" };
+    this.hint = words;
+    this.view.mark(part, name);
     this.say();
   }
 
@@ -369,6 +370,7 @@ class Explorer {
     const right = `${(100 * accuracy).toFixed(1)} % of the ${tested} test images right after ${steps}`;
     this.view.done(died ? ended(died) : `${right}, in ${seconds} seconds.${told(this.guess, accuracy)}`);
     if (!few || died) this.tell();
+    showNumbers(this.root, this.view.frames);
     if (!few || !this.given.all) return this.arrive();
     this.root.dataset.state = "waiting";
     if (this.ready) this.takeOver();
@@ -392,6 +394,17 @@ class Explorer {
     this.run += 1;
     this.train("all");
   }
+}
+
+/** The table under an explorer has the numbers of the run that is shown. */
+function showNumbers(root, frames) {
+  const rows = frames.map(({ step, loss, accuracy }) => {
+    const row = document.createElement("tr");
+    for (const text of [step, Number.isFinite(loss) ? loss.toFixed(4) : "NaN", `${(100 * accuracy).toFixed(2)}%`])
+      row.append(Object.assign(document.createElement("td"), { textContent: text }));
+    return row;
+  });
+  root.querySelector(".marginlab-numbers tbody").replaceChildren(...rows);
 }
 
 /** An ordered list is the scene of the last explorer before it. */

@@ -99,10 +99,11 @@ export class Painter {
     const said = Number.isFinite(now.loss) ? `${percent(now.accuracy)} right` : "NaN";
     scrub.setAttribute("aria-valuetext", `step ${now.step}, ${said}`);
     const { died } = now;
-    lesson.hidden = Boolean(died);
+    // Of one's own ψ the verdicts stay: they may say what killed it.
+    lesson.hidden = Boolean(died) && scene.settings.head !== "own";
     dead.hidden = !died;
     if (died) write(dead, `<b>${epitaph(died)}</b><br>${died.why}`);
-    else write(lesson, told(scene));
+    if (!lesson.hidden) write(lesson, told(scene));
   }
 
   /** Once things stand still: the picture in words. */

@@ -1,6 +1,7 @@
 // The plane: where each digit is, or the circle with its histogram. Each function paints one thing of a scene.
 //
-// scene: {frame, labels, settings, share, thetas, fates, died, focus, circle, dim, own, answer, looks as in looks.js …}
+// scene: {frame, labels, settings, share, thetas, fates, died, focus, look: what is to stand out, circle, dim,
+//         own, answer, looks as in looks.js …}
 
 import { addDot, byClass, cross, dotAt, hatch, line, words } from "./canvas.js";
 import { bands, extent, inland, regions, rowsOf, spread, TURN, turnsOf } from "./frame.js";
@@ -26,6 +27,7 @@ export function drawPlane(ctx, size, scene) {
   paintDots(ctx, scene, places, size);
   if (it.known) paintNames(ctx, scene, it);
   if (it.known && frame.linear && !circle) paintInland(ctx, scene, it);
+  paintTheta(ctx, scene, places, it);
   paintFocus(ctx, scene, places);
   paintDead(ctx, scene, it);
   paintOwn(ctx, scene, it);
@@ -154,6 +156,18 @@ function paintFocus(ctx, { focus, ink, paper }, places) {
     [ctx.strokeStyle, ctx.lineWidth] = [colour, width];
     ctx.stroke();
   }
+}
+
+/** θ of the digit that is looked at: the arc from the ray of its class to it. */
+function paintTheta(ctx, { focus, labels, look, ink }, places, { turns, middle }) {
+  if (look !== "clusters" || focus == null || !Number.isFinite(places[2 * focus])) return;
+  const [x, y] = [places[2 * focus] - middle, middle - places[2 * focus + 1]];
+  const [from, to] = [turns[labels[focus]], atan2(y, x)];
+  const turn = atan2(sin(to - from), cos(to - from)); // the shorter way round
+  ctx.beginPath();
+  ctx.arc(middle, middle, max(hypot(x, y), 24), -from, -(from + turn), turn > 0);
+  [ctx.strokeStyle, ctx.lineWidth] = [ink, 2.4];
+  ctx.stroke();
 }
 
 /** Where the training image was that ended the run. */

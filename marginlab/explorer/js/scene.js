@@ -8,17 +8,25 @@ const NARROW = 640; // px of the page's text: there the two do not fit side by s
 export const SCENE = `
 .marginlab-scened { display: grid; grid-template-columns: minmax(0, 350px) minmax(0, 1fr); gap: 20px; }
 .marginlab-scened > .marginlab-home { position: sticky; top: 84px; align-self: start; }
-.marginlab-scened > .marginlab-scene > li { min-height: 58vh; padding-left: 10px; border-left: 3px solid transparent; }
+.marginlab-scened :is(.mlx-say, .mlx-show) { display: none; } /* the end is not told before it comes */
+.marginlab-scened > .marginlab-scene > li { min-height: 46vh; padding-left: 10px; border-left: 3px solid transparent; }
 .marginlab-scened > .marginlab-scene > li.marginlab-passing { border-color: #1a74cf; }
 html[data-theme="dark"] .marginlab-scened > .marginlab-scene > li.marginlab-passing { border-color: #6db5ff; }
 .marginlab-scened > .marginlab-scene > li:last-child { min-height: 100vh; }
-.marginlab-scene img { display: block; width: min(340px, 100%); }
+.marginlab-moment { margin: 0 0 4px; }
+.marginlab-moment img { display: block; width: min(340px, 100%); }
+.marginlab-moment figcaption { font-size: 0.9em; }
+.marginlab-scene > li:has(> .marginlab-moment) { margin-bottom: 2.2rem; }
 `;
 
-/** How far a reader has come from the beginning of the first box to that of the last, from 0 to 1; boxes are {top}. */
-export function passed(boxes, eye) {
+/**
+ * The frame, or the place between two, for an eye at this height; boxes are {top}, last is the last frame's number. It
+ * comes only with the last item: what is told before it must not stand beside the end.
+ */
+export function momentOf(boxes, eye, last) {
   const [from, to] = [boxes[0].top, boxes.at(-1).top];
-  return to > from ? Math.min(Math.max((eye - from) / (to - from), 0), 1) : 0;
+  if (eye >= to) return last;
+  return Math.max((eye - from) / (to - from), 0) * Math.max(last - 1, 0);
 }
 
 /** The item that is read: the last one whose box has begun above the eye. */
@@ -64,15 +72,14 @@ export class Scene {
   set() {
     const beside = !this.#printed && !this.calm.matches && this.text.clientWidth >= NARROW;
     if (beside && !this.beside) {
-      for (const image of this.list.querySelectorAll("img.marginlab-moment")) image.remove();
+      for (const picture of this.list.querySelectorAll(".marginlab-moment")) picture.remove();
       this.list.before(this.box);
       this.box.append(this.home, this.list);
     }
     if (!beside) {
-      if (this.beside) {
-        this.place.after(this.home);
-        this.box.replaceWith(this.list);
-      }
+      if (this.beside) this.box.replaceWith(this.list);
+      // On paper it stands where it stood; else after the pictures, since it shows the end.
+      (this.#printed ? this.place : this.list).after(this.home);
       this.draw();
     }
     this.need();
@@ -88,23 +95,25 @@ export class Scene {
     const boxes = this.items.map((item) => item.getBoundingClientRect());
     const eye = innerHeight * 0.45;
     if (boxes[0].top > innerHeight || boxes.at(-1).bottom < 0) return;
-    const at = passed(boxes, eye);
+    const at = momentOf(boxes, eye, this.view.frames.length - 1);
     if (at === this.#at) return;
     this.#at = at;
     const now = reading(boxes, eye);
     this.items.forEach((item, k) => item.classList.toggle("marginlab-passing", k === now));
-    this.view.seek(at * (this.view.frames.length - 1));
+    this.view.seek(at);
   }
 
   /** Gives each item the picture of its moment. */
   draw() {
+    for (const picture of this.list.querySelectorAll(".marginlab-moment")) picture.remove();
     this.items.forEach((item, k) => {
-      const { address, words } = this.moment(k / (this.items.length - 1));
-      const image =
-        item.querySelector("img.marginlab-moment") ??
-        Object.assign(document.createElement("img"), { className: "marginlab-moment" });
-      Object.assign(image, { src: address, alt: words });
-      item.prepend(image);
+      const { address, words, caption } = this.moment(k, this.items.length);
+      const picture = Object.assign(document.createElement("figure"), { className: "marginlab-moment" });
+      picture.append(
+        Object.assign(document.createElement("img"), { src: address, alt: words }),
+        Object.assign(document.createElement("figcaption"), { textContent: caption }),
+      );
+      item.prepend(picture);
     });
   }
 }

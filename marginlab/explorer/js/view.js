@@ -14,7 +14,7 @@ import { pointAt } from "./pointer.js";
 import { asPng, asSvg, planeAsPng, save } from "./poster.js";
 import { Timeline } from "./timeline.js";
 import { seenIn, WALK, Walk } from "./walk.js";
-import { planeInWords, TABS, TITLES } from "./words.js";
+import { number, percent, planeInWords, TABS, TITLES } from "./words.js";
 
 const NARROW = 640; // px: there the rest is folded away
 
@@ -95,7 +95,7 @@ function build(root) {
 }
 
 /** What is drawn at the moment of a timeline: its frame, or the last one before it that is not NaN. */
-function sceneOf({ settings, labels, focus, circle, guess }, timeline, own) {
+function sceneOf({ settings, labels, focus, circle, guess, look }, timeline, own) {
   const { frames, following, last, now } = timeline;
   const position = Math.min(timeline.position, last);
   const i = Math.floor(position);
@@ -112,6 +112,7 @@ function sceneOf({ settings, labels, focus, circle, guess }, timeline, own) {
     focus,
     circle,
     guess,
+    look,
     frames,
     position,
     thetas,
@@ -240,6 +241,7 @@ export function createView(root, { labels, images = null, group = null, embed = 
     images,
     settings: {},
     guess: null,
+    look: "",
     focus: null,
     circle: false,
     tab: null,
@@ -301,13 +303,15 @@ function markPart(parts, state, timeline, part) {
   timeline.need();
 }
 
-/** Of the run that is shown now a function from a share of it, 0 to 1, to the picture of that moment: {address, words}. */
+/** Of the run that is shown now the picture of the k-th of n moments, the last of which is its last: {address, words, caption}. */
 function albumOf(state, { frames }) {
   const [kept, last] = [{ ...state }, frames.length - 1];
-  return (share) => {
-    const now = frames[Math.round(share * last)];
-    const shown = sceneOf(kept, { frames, last, now, position: share * last, following: false }, null);
-    return { address: planeAsPng(shown), words: planeInWords(shown, now) };
+  return (k, n) => {
+    const position = k === n - 1 ? last : (k / (n - 1)) * Math.max(last - 1, 0);
+    const now = frames[Math.round(position)];
+    const shown = sceneOf(kept, { frames, last, now, position, following: false }, null);
+    const said = Number.isFinite(now.loss) ? `loss ${number(now.loss)}, ${percent(now.accuracy)} right` : "NaN";
+    return { address: planeAsPng(shown), words: planeInWords(shown, now), caption: `Step ${now.step}: ${said}.` };
   };
 }
 
@@ -346,8 +350,12 @@ function handle(parts, state, timeline, own, walk, destroy) {
       own.landed(embedding);
       timeline.need();
     },
-    /** Marks a part, where no walk does. */
-    mark: (part) => void (walk.on || markPart(parts, state, timeline, part)),
+    /** Marks a part, where no walk does; look: of what is in it what is to stand out, by a word of hints.js. */
+    mark(part, look = "") {
+      state.look = look;
+      if (walk.on) timeline.need();
+      else markPart(parts, state, timeline, part);
+    },
     /** A tick on the accuracy: where somebody thinks that the run will end. */
     guess(share) {
       state.guess = share;
@@ -364,6 +372,10 @@ function handle(parts, state, timeline, own, walk, destroy) {
     },
     get frames() {
       return timeline.frames;
+    },
+    /** Whether the charts are folded away. */
+    get folded() {
+      return parts.box.matches(".mlx-fold:not(.mlx-open)");
     },
     album: () => albumOf(state, timeline),
     near: parts.near,

@@ -1,5 +1,6 @@
 // "Show me": a walk through the picture. Each step lights a part, says what it is, and asks for one act.
 
+import { nearOf } from "./controls.js";
 import { answer } from "./frame.js";
 import { hasMargin, turningPoint } from "./room.js";
 import { FORMS } from "./tables.js";
@@ -7,14 +8,16 @@ import { TABS } from "./words.js";
 
 const { PI, min } = Math;
 const [LEARNING, PSI, PULL] = TABS;
-const PAUSE = 1200; // ms in which a reader sees that the act is done
+const PAUSE = 2400; // ms in which a reader sees that the act is done
+const DEAF = 900; // ms after going on by itself in which "on" would skip what nobody has read
 const ARROWS = { ArrowRight: 1, ArrowLeft: -1 };
 
 /**
  * What a step knows of the picture, at its start and now.
  * @typedef {{focus: number | null, wrong: boolean, settings: any, ended: boolean, position: number, last: number,
  *   tab: string | null, least?: number}} Seen   least: the earliest moment since the step began
- * @typedef {{part: string, words: string, act?: string, done?: (now: Seen, then: Seen) => boolean}} Step
+ * @typedef {{part: string, beside?: string, words: string, act?: string, done?: (now: Seen, then: Seen) => boolean}} Step
+ *   beside: in one column what must be seen with the plane, by its class
  */
 
 /** What a reader may set, and how often the run was gone on from. */
@@ -27,15 +30,17 @@ const chosen = (tab) => (/** @type {Seen} */ now) => now.tab === tab;
 /** @returns {Step} */
 const dots = () => ({
   part: "stage",
+  beside: "point",
   words:
     "Each dot is one of the test digits. Where it stands is its embedding: the two numbers that the network has made of its pixels. Its colour says which digit it is.",
-  act: "Point at a dot. With keys: go to the picture, and press an arrow.",
+  act: "Point at a dot, or tap it. By keys: go to the picture, and press an arrow.",
   done: (now, then) => now.focus !== null && now.focus !== then.focus,
 });
 
 /** @returns {Step} */
 const rays = ({ head }) => ({
   part: "stage",
+  beside: "point",
   words:
     head === "softmax"
       ? "Each ray is the direction of a class. Softmax scores how far out along it a digit lies, and adds a bias; the shaded lands say where each answer wins."
@@ -47,20 +52,22 @@ const rays = ({ head }) => ({
 /** @returns {Step} */
 const hatching = (settings) => ({
   part: "stage",
+  beside: "near",
   words: hasMargin(settings)
-    ? "Hatched is the land where a digit is right, but not by the margin. There the loss still asks for more, and turns it towards its ray."
+    ? "Hatched is the land where a digit is right, but not by the margin. There the loss still asks for more, and turns the digit towards its ray."
     : "Nothing is hatched, for there is no margin: a digit may stop as soon as its own class scores most.",
-  act: "Move a slider under the picture, and wait for the new run to end.",
+  act: `Move the slider “${nearOf(settings)[0]?.name ?? "seed"}”, and wait for the new run to end.`,
   done: (now, then) => other(now, then) && now.ended,
 });
 
 /** @returns {Step} */
 const time = (settings) => ({
   part: "time",
+  beside: "time",
   words: `A run is a row of pictures, from the first steps to the end.${
     hasMargin(settings) && settings.anneal ? " It begins without the margin, which comes in little by little." : ""
   }`,
-  act: "Drag the knob back to the start. Then press play, and watch the kinds part.",
+  act: "Drag the knob back to the start. Then press play, and watch the digits part.",
   done: ({ least, position, last }) => least <= 0.1 * last && position >= 0.9 * last,
 });
 
@@ -71,7 +78,7 @@ const learning = (settings) => ({
     settings.anneal && hasMargin(settings)
       ? " In the grey part the margin comes in, and the loss rises because more is asked."
       : ""
-  } The dotted upright line is the moment that the picture shows.`,
+  } The dashed upright line is the moment that the picture shows.`,
   act: `Press “${PSI}”, for the next chart.`,
   done: chosen(PSI),
 });
@@ -84,23 +91,25 @@ const psi = (settings) => ({
       ? "The dotted line is cos θ, what another class would score there: the gap between the two is what the margin takes. "
       : ""
   }The short marks below, the rug, are the digits, each at its θ.${
-    turningPoint(settings) < PI ? " The grey part is past π, where a plain cosine would turn back up." : ""
+    turningPoint(settings) < PI
+      ? " In the grey part θ with its margin is past π, where a plain cosine would turn back up."
+      : ""
   }`,
   act: `Press “${PULL}”.`,
   done: chosen(PULL),
 });
 
 /** @returns {Step} */
-const pull = ({ head, naive }) => ({
+const pull = (settings) => ({
   part: PULL,
   words: `${
-    head === "softmax"
+    settings.head === "softmax"
       ? "The pull says how hard a digit at θ is turned towards its ray: in proportion to sin θ."
       : "The pull says how steeply ψ falls at θ, so how hard a digit there is turned towards its ray."
   } Where it is 0, nothing turns a digit, however wrong it is.${
-    naive
-      ? ` Dashed and red: as ${FORMS[naive].title} makes it.`
-      : " Most digits stand near 0°: look at how much pull is left for them."
+    settings.naive
+      ? ` Dashed and red: as ${FORMS[settings.naive].title} makes it.`
+      : ` ${turningPoint(settings) < PI ? "Where θ with its margin is π, it is 0 for an instant only. " : ""}Most digits stand near 0°: look at how much pull is left for them.`
   }`,
 });
 
@@ -128,6 +137,7 @@ export class Walk {
   #then = /** @type {Seen | null} */ (null);
   #waits = 0;
   #least = Number.POSITIVE_INFINITY;
+  #went = 0; // when it went on by itself
 
   /**
    * parts: a view's; mark(part) lights one, "" none; seek(k) goes to a frame; see() gives what there is to be seen;
@@ -173,6 +183,7 @@ export class Walk {
     this.fold();
     this.panel.hidden = true;
     this.parts.box.classList.remove("mlx-walking");
+    delete this.parts.box.dataset.beside;
     this.parts.$("[data-do=walk]").focus({ preventScroll: true });
   }
 
@@ -183,21 +194,32 @@ export class Walk {
     this.#steps = stepsOf(this.see().settings);
     if (k >= this.#steps.length) return this.leave();
     this.#at = Math.max(k, 0);
-    const { part, words, act = "" } = this.#steps[this.#at];
+    const { part, beside = "", words, act = "" } = this.#steps[this.#at];
+    this.parts.box.dataset.beside = beside;
     this.mark(part);
     if (part !== "time") this.seek(Number.POSITIVE_INFINITY);
     this.#place(part);
     this.panel.querySelector(".mlx-walked").textContent = words;
     this.panel.querySelector(".mlx-act").textContent = act;
-    this.panel.querySelector("[data-do=after]").textContent = this.#at === this.#steps.length - 1 ? "done" : "on ›";
+    const ends = this.#at === this.#steps.length - 1;
+    this.panel.querySelector("[data-do=after]").textContent = ends ? "done" : "on ›";
+    this.panel.querySelector("[data-do=leave]").hidden = ends;
     this.#bar();
     [this.#then, this.#least] = [null, Number.POSITIVE_INFINITY];
-    const seen = this.panel.getBoundingClientRect();
-    if (seen.top < 0 || seen.bottom > innerHeight) this.panel.scrollIntoView({ block: "center" });
+    this.#scroll(part);
   }
 
   before = () => this.go(this.#at - 1);
-  after = () => this.go(this.#at + 1);
+  after = () => void (performance.now() - this.#went > DEAF && this.go(this.#at + 1));
+
+  /** In one column the plane and what stands under it begin at the top; a chart has its panel above it. */
+  #scroll(part) {
+    const { box, now } = this.parts;
+    const { top, bottom } = this.panel.getBoundingClientRect();
+    const folded = box.classList.contains("mlx-fold");
+    if (folded) (TABS.includes(part) ? this.panel : now).scrollIntoView({ block: "start" });
+    else if (top < 0 || bottom > innerHeight) this.panel.scrollIntoView({ block: "center" });
+  }
 
   /** Beside its part; where all stands in one column, right under it. What has the focus keeps it. */
   #place(part) {
@@ -236,6 +258,9 @@ export class Walk {
     if (!this.#steps[this.#at].done?.(now, this.#then)) return;
     const act = this.panel.querySelector(".mlx-act");
     act.textContent = `✓ ${act.textContent}`;
-    this.#waits = setTimeout(this.after, PAUSE);
+    this.#waits = setTimeout(() => {
+      this.go(this.#at + 1);
+      this.#went = performance.now();
+    }, PAUSE);
   }
 }

@@ -132,7 +132,7 @@ export function cost(scene) {
   const short = [
     many && `${grouped(many)} of ${all} digits without a pull`,
     away.length && `${many ? grouped(away.length) : `${grouped(away.length)} of ${all} digits`} pushed away`,
-    lost.length && `the pull of ${grouped(lost.length)} is no number`,
+    lost.length && `the pull of ${digits(lost.length)} is no number`,
   ].filter(Boolean);
   const least = (list) => degrees(min(...list.map((i) => thetas[i])));
   const most = (list) => `${((max(...list.map((i) => thetas[i])) * 180) / PI).toFixed(2)}°`;
