@@ -5,6 +5,7 @@ import zipfile
 
 import pytest
 import zipped
+from built import LESSONS
 from playwright.sync_api import expect
 
 from marginlab import __version__
@@ -48,7 +49,7 @@ def test_its_sums_are_those_of_its_files_and_no_solution_is_in_it(made):
             assert b"BEGIN SOLUTION" not in data
             assert b"BEGIN HIDDEN TESTS" not in data
     assert {name for name in names if name.endswith("lesson.html")} >= {"book/lessons/05_arcface/lesson.html"}
-    assert len([name for name in names if name.startswith("notebooks/")]) == 8
+    assert len([name for name in names if name.startswith("notebooks/")]) == len(LESSONS)
 
 
 def test_the_same_book_gives_the_same_file_and_none_gives_an_error(made, book, tmp_path):
