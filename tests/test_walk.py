@@ -105,6 +105,7 @@ def test_each_act_brings_the_next_step(open_page, site):  # noqa: F811
     stands_at(page, 6)
     page.get_by_role("button", name="the pull", exact=True).click()
     stands_at(page, 7)
+    page.wait_for_timeout(1000)  # just after it went on by itself, "on" would skip what nobody has read
     page.get_by_role("button", name="done").click()
     expect(page.locator(".mlx-walk")).to_be_hidden()
     assert page.locator(".mlx-looked").count() == 0
@@ -149,7 +150,7 @@ def test_where_much_is_folded_the_panel_stands_by_its_part_and_folds_it_again(
         assert panel["y"] >= 0, k
         assert panel["y"] + panel["height"] <= 740, k
         apart = max(panel["y"] - part["y"] - part["height"], part["y"] - panel["y"] - panel["height"])
-        assert apart < 40, k
+        assert apart < 130, k  # what is seen with the plane stands between
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), k
         options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
         assert Axe().run(page, context=".mlx", options=options).response["violations"] == []

@@ -315,8 +315,8 @@ function albumOf(state, { frames }) {
   };
 }
 
-/** What others may do with a view. */
-function handle(parts, state, timeline, own, walk, destroy) {
+/** How a run comes in: its settings, its frames, its end. */
+function runOf(parts, state, timeline, own) {
   return {
     /** A new run begins; the last picture stays until its first frame. */
     reset(settings) {
@@ -345,6 +345,13 @@ function handle(parts, state, timeline, own, walk, destroy) {
       timeline.ended = !state.stale;
       parts.say.textContent = text;
     },
+  };
+}
+
+/** What others may do with a view. */
+function handle(parts, state, timeline, own, walk, destroy) {
+  return {
+    ...runOf(parts, state, timeline, own),
     /** Where the digit that was drawn lies, by the newest weights. */
     landed(embedding) {
       own.landed(embedding);
