@@ -33,6 +33,7 @@ _HOMES = {
     "explore": "explorer",
     "compare": "explorer",
 }
+_OF_TENSORFLOW = ("training", "hazards", "reproduce")  # no other backend would do
 
 
 def __getattr__(name: str) -> Any:
@@ -44,6 +45,8 @@ def __getattr__(name: str) -> Any:
     home = f"marginlab.{_HOMES.get(name, name)}"
     if name.startswith("_") or importlib.util.find_spec(home) is None:
         raise AttributeError(f"module 'marginlab' has no attribute {name!r}")
+    if home.removeprefix("marginlab.") in _OF_TENSORFLOW:
+        importlib.import_module("marginlab._tensorflow")
     try:
         module = importlib.import_module(home)
     except ModuleNotFoundError as error:

@@ -12,6 +12,7 @@ import sys
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from marginlab import __version__
 from marginlab.data import MNIST, load_mnist
@@ -50,7 +51,8 @@ def _parser():
     for name, run in (("book", _book), ("lab", _lab), ("sheet", _sheet)):
         command = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
         command.set_defaults(run=run)
-    command.add_argument("number", help="of the chapter, such as 5 or 05").completer = _numbers
+    number: Any = command.add_argument("number", help="of the chapter, such as 5 or 05")
+    number.completer = _numbers
     # Tab completes in shells where argcomplete is installed and switched on; nothing else needs it.
     if importlib.util.find_spec("argcomplete"):
         importlib.import_module("argcomplete").autocomplete(parser)
@@ -128,7 +130,10 @@ def _sheet(options):
 
 
 def _numbers(**_):
-    return [path.parent.name[:2] for path in sorted(_lessons().glob("*/exercises.ipynb"))]
+    try:
+        return [path.parent.name[:2] for path in sorted(_lessons().glob("*/exercises.ipynb"))]
+    except LookupError:  # no lessons, nothing to complete
+        return []
 
 
 def _lessons():
@@ -143,13 +148,14 @@ def _own(source):
     path = Path("sheets", source.parent.name, source.name)
     if not path.exists():
         try:
-            from marginlab import course
+            import nbformat
+
+            from marginlab.course import sheet
         except ModuleNotFoundError as error:
             raise LookupError(
                 f'To take the solutions out, {error.name} is needed: pip install "marginlab[exercises]"'
             ) from None
-        nb = course.sheet.nbformat.read(source, 4)
-        course.sheet.write_notebook(course.sheet.released(nb), path)
+        sheet.write_notebook(sheet.released(nbformat.read(source, 4)), path)
     return path
 
 

@@ -132,6 +132,7 @@ def test_book_opens_what_was_built_or_unpacked(name, elsewhere, monkeypatch):
 def test_without_lessons_it_says_where_to_go(arguments, elsewhere):
     with pytest.raises(SystemExit, match="No lessons here: go into a checkout"):
         command.main(arguments)
+    assert command._numbers() == []
 
 
 def test_an_unknown_sheet_is_told_which_there_are():

@@ -136,6 +136,12 @@ def test_the_layers_say_which_backend_is_missing(absent, backend, told):
     assert status == 1
 
 
+def test_without_keras_a_trainer_names_no_other_backend():
+    said, status = python("from marginlab import Trainer", absent=WITHOUT_KERAS)
+    assert said.strip().endswith(f"ImportError: {SENTENCE}")
+    assert status == 1
+
+
 def test_a_trainer_on_another_backend_says_what_it_needs():
     said, _ = python(
         "from marginlab import Trainer; Trainer()", KERAS_BACKEND="jax", TF_CPP_MIN_LOG_LEVEL="3"
@@ -212,6 +218,11 @@ def test_the_students_environment_is_small_and_runs_every_sheet(tmp_path):
         [executable, "smoke_test.py"], cwd=home, capture_output=True, text=True, check=False
     )
     assert "All is well" in there.stdout, there.stderr
+    said = subprocess.run(
+        [executable, "-m", "marginlab"], cwd=home, capture_output=True, text=True, check=True
+    )
+    assert "No Keras" in said.stdout
+    assert "[sheets]     installed" in said.stdout
     said, status = python(SHEETS, ROOT / "lessons", *WITHOUT_KERAS, executable=executable, folder=tmp_path)
     assert status == 0, said
     assert said.count(" cells") == 8
