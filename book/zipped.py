@@ -33,7 +33,7 @@ body {{ font: 1.1rem/1.6 system-ui, sans-serif; margin: 3rem auto; max-width: 36
 MORE = {
     "marginlab.pdf": '<p>To print: <a href="marginlab.pdf">the book as one PDF</a>.</p>\n',
     "notebooks": "<p>The lessons as notebooks are in the folder <code>notebooks</code>: they need Python and "
-    f"<code>pip install marginlab=={html.escape(__version__)}</code>.</p>\n",
+    f'<code>pip install "marginlab[lab]=={html.escape(__version__)}"</code>.</p>\n',
 }
 
 

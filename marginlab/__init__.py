@@ -7,8 +7,10 @@ from marginlab import heads, load_mnist, MarginClassifier, Trainer, explore, bud
 # pyright: reportUnsupportedDunderAll=false
 
 import importlib
+import importlib.util
 from typing import Any
 
+from marginlab import _needs
 from marginlab.room import budget
 
 __all__ = [
@@ -31,17 +33,25 @@ _HOMES = {
     "explore": "explorer",
     "compare": "explorer",
 }
+_OF_TENSORFLOW = ("training", "hazards", "reproduce")  # no other backend would do
 
 
 def __getattr__(name: str) -> Any:
-    """Import on first use, so that plots and arithmetic need not wait for TensorFlow."""
-    if name in _HOMES:
-        value = getattr(importlib.import_module(f"marginlab.{_HOMES[name]}"), name)
-    elif name == "heads":
-        value = importlib.import_module("marginlab.heads")
-    else:
+    """Import on first use, so that plots and arithmetic need neither wait for TensorFlow nor have it.
+
+    Raises:
+        ImportError: with what to install, where a library is missing.
+    """
+    home = f"marginlab.{_HOMES.get(name, name)}"
+    if name.startswith("_") or importlib.util.find_spec(home) is None:
         raise AttributeError(f"module 'marginlab' has no attribute {name!r}")
-    globals()[name] = value
+    if home.removeprefix("marginlab.") in _OF_TENSORFLOW:
+        importlib.import_module("marginlab._tensorflow")
+    try:
+        module = importlib.import_module(home)
+    except ModuleNotFoundError as error:
+        raise _needs.sentence(f"marginlab.{name}", error, choice=True) or error from None
+    value = globals()[name] = getattr(module, name) if name in _HOMES else module
     return value
 
 

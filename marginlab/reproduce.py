@@ -21,9 +21,9 @@ from typing import Any
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-import tensorflow as tf
 
 from marginlab import encoders, heads, plots
+from marginlab._tensorflow import tf
 from marginlab.classifier import MarginClassifier
 from marginlab.data import load_mnist
 

@@ -19,9 +19,9 @@ from typing import Any, Self
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from marginlab import _checks, encoders, family, geometry, heads
+from marginlab._tensorflow import tf
 from marginlab.data import load_mnist, shown_images
 from marginlab.recipe import RECIPE
 from marginlab.room import budget
@@ -171,6 +171,7 @@ class Trainer:
         ValueError, TypeError: for an unknown head or setting, or a value that
             the head refuses; for an encoder with a weight that no run could begin anew, or
             with a layer that XLA cannot compile.
+        RuntimeError: if Keras runs on another backend than TensorFlow.
     """
 
     def __init__(
@@ -192,6 +193,11 @@ class Trainer:
         images: tuple[np.ndarray, np.ndarray] | None = None,
         **settings: Any,
     ) -> None:
+        if keras.backend.backend() != "tensorflow":
+            raise RuntimeError(
+                f"Trainer needs Keras on TensorFlow, got KERAS_BACKEND={keras.backend.backend()}; "
+                "MarginClassifier.fit trains on any backend"
+            )
         digits = list(digits)
         if len(set(digits) & set(range(10))) != len(digits) or len(digits) < 2:
             raise ValueError(f"digits must be two or more different ones of 0 to 9, got {digits!r}")

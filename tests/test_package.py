@@ -35,11 +35,13 @@ def built(tmp_path_factory):
     (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = archive.getnames()
-    return zipfile.ZipFile(wheel).namelist(), [name.partition("/")[2] for name in names]
+    with zipfile.ZipFile(wheel) as archive:
+        about = archive.read(f"marginlab-{marginlab.__version__}.dist-info/METADATA").decode()
+        return archive.namelist(), [name.partition("/")[2] for name in names], about
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(built):
-    wheel, _ = built
+    wheel, *_ = built
     tops = {name.partition("/")[0] for name in wheel}
     assert tops == {"marginlab", f"marginlab-{marginlab.__version__}.dist-info"}
     tracked = subprocess.run(
@@ -50,7 +52,18 @@ def test_the_wheel_holds_the_package_and_nothing_else(built):
 
 
 def test_the_source_distribution_builds_and_holds_no_solution(built):
-    _, sdist = built
+    _, sdist, _ = built
     assert {"Makefile", "constraints.txt", "pyproject.toml", "README.md", "_toc.yml"} <= set(sdist)
     assert any(name.endswith("lesson.ipynb") for name in sdist)
     assert not [name for name in sdist if name.endswith("exercises.ipynb") or "tests/bank" in name]
+
+
+def test_numpy_is_all_that_is_required_and_a_backend_is_an_extra(built):
+    needs = re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*(?:; extra == '(\w+)')?$", built[2], re.M)
+    brings = {extra: {name for name, of in needs if of == extra} for _, extra in needs}
+    assert brings[""] == {"numpy"}
+    assert {extra for extra, names in brings.items() if "tensorflow" in names} == {
+        *("tensorflow", "book", "lab", "exercises", "test", "bench")
+    }
+    for backend in ("jax", "torch"):
+        assert brings[backend] == {"keras", "matplotlib", backend}

@@ -42,5 +42,6 @@ def bundle(target: str | Path, source: str | Path = "lessons") -> Path:
             zipped.write(root / name, name)
         for path in sorted(_HANDOUT.iterdir()):
             zipped.write(path, path.name)
-        zipped.writestr("requirements.txt", "-c constraints.txt\n.[lab]\n")
+        zipped.writestr("requirements.txt", "-c constraints.txt\n.[sheets]\n")
+        zipped.writestr("requirements-chapters.txt", "-c constraints.txt\n.[lab]\n")
     return target

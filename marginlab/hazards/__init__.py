@@ -13,6 +13,7 @@ Gradients of naive forms are TensorFlow's, since that is the backend that is
 taught. Angles are in radians unless a label says degrees.
 """
 
+from marginlab._tensorflow import tf as _tf  # noqa: F401 (says what to install, before a chapter asks)
 from marginlab.hazards import (
     after_arcface,
     arcface,
