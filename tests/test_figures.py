@@ -48,9 +48,11 @@ def code_of(page, cell, name):
 # Places and colours.
 
 
-def test_every_chapter_has_a_figure_and_every_figure_its_cell(js):
+def test_chapters_have_a_figure_and_every_figure_its_cell(js):
     assert set(PLACES) == set(moving.FIGURES)
-    assert all(WITH_FIGURES.values()), WITH_FIGURES
+    # What came after ArcFace is trained anew by its own sliders, in a kernel; strangers have their gallery.
+    without = {lesson for lesson, names in WITH_FIGURES.items() if not names}
+    assert without == {"lessons/08_after_arcface/lesson", "lessons/09_strangers/lesson"}
     assert sorted(NAMES) == sorted(js.evaluate("Object.keys(figures.FIGURES)"))
     for name in NAMES:
         assert 1 <= js.evaluate("name => figures.FIGURES[name].sliders.length", name) <= 2
