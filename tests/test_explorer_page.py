@@ -727,7 +727,7 @@ def test_the_short_form_plays_its_run_and_has_one_slider_and_four_buttons(open_p
     buttons.nth(2).click()
     begun(page)
     assert page.url.endswith("#explorer?head=arcface&margin=0.8&scale=30&seed=0")
-    assert page.locator(".mlp-status").inner_text() == "Look at the loss, the red curve."
+    assert page.locator(".mlp-status").inner_text() == "Look at the loss, in the line above the picture."
     buttons.nth(3).click()
     page.locator(".mlx-died").wait_for(state="visible")
     page.get_by_role("button", name="more").click()
