@@ -140,8 +140,9 @@ def test_a_card_says_what_a_symbol_is_here_and_what_it_is_now(arcface):
 def test_theta_is_that_of_the_digit_pointed_at(arcface):
     arcface.locator(".mlx-plane").first.focus()
     arcface.keyboard.press("ArrowRight")
-    said = arcface.locator(".mlx-which").first.inner_text()
-    assert "θ to its class" in said
+    which = arcface.locator(".mlx-which").first
+    expect(which).to_contain_text("θ to its class")
+    said = which.inner_text()
     symbol(arcface, "theta").hover()
     assert said in arcface.locator(".marginlab-card").inner_text()
 
