@@ -6,6 +6,7 @@ import re
 import pytest
 import symbols
 from built import LESSONS, PAGES, ROOT, axe, load
+from playwright.sync_api import expect
 
 KNOWN = symbols.symbols((ROOT / "book" / "notation.md").read_text(encoding="utf-8"))
 CLASS = re.compile(r"\\class\{sym-(\w+)\}")
