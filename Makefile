@@ -15,7 +15,7 @@ help:
 	@echo "make pdf    print the book into _build/marginlab.pdf      (needs a Chromium, and no TeX)"
 	@echo "make zip    put the whole book, with the PDF and the notebooks, into _build/marginlab-VERSION.zip"
 	@echo "make lab    open the lessons in JupyterLab"
-	@echo "make test   run the tests                                (about 25 minutes)"
+	@echo "make test   run the tests                                (about half an hour)"
 	@echo "make test-all       with every parameter, on PyTorch too, and under other rounding (about two hours)"
 	@echo "make test-rounding  the numerical tests as other processors round"
 	@echo "make bench  measure accuracies, speed and the defaults    (about two hours; make bench-quick: 3 minutes)"
@@ -57,7 +57,7 @@ lab: $(VENV)/.lab
 	@$(VENV)/bin/jupyter lab lessons
 
 test: $(VENV)/.test,book,lab
-	@echo "Running the tests, two files at a time: about 25 minutes on two cores ..."
+	@echo "Running the tests, two files at a time: about half an hour on two cores ..."
 	@$(PY) tests/browser.py
 	@$(TEST)
 
