@@ -12,7 +12,7 @@ from test_explorer_page import result as result
 from test_explorer_page import site as site
 from test_explorer_page import slider
 from test_explorer_page import whole as whole
-from v8 import V8
+from v8 import modules
 
 from marginlab.explorer.challenges import CHALLENGES, SEEDS
 from marginlab.family import FAMILY
@@ -23,11 +23,7 @@ REACHED = json.loads((BOOK / "results" / "challenges.json").read_text(encoding="
 BOX = '<div class="marginlab-challenge" data-challenge="{}"><p><b>{}.</b></p></div>'
 
 
-@pytest.fixture(scope="module")
-def v8():
-    v8 = V8("challenges")
-    yield v8
-    v8.close()
+v8 = modules("challenges")
 
 
 def check(v8, name, seeds=None, **facts):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from exact import pair_at
-from v8 import V8
+from v8 import modules
 
 from marginlab import Trainer, budget, encoders, geometry, heads, load_mnist, reference
 from marginlab.explorer import bundle
@@ -36,12 +36,8 @@ def margins(settings):
     return reference.margins(head, margin)
 
 
-@pytest.fixture(scope="module")
-def engine():
-    """A V8 that holds the modules as globals; its `evaluate` runs JavaScript with them."""
-    engine = V8("worker", "room", "course", "frame")
-    yield engine
-    engine.close()
+# A V8 that holds the modules as globals; its `evaluate` runs JavaScript with them.
+engine = modules("worker", "room", "course", "frame")
 
 
 def close(ours, theirs, size=1.0, rtol=1e-10):

@@ -15,7 +15,7 @@ from test_explorer_page import result as result
 from test_explorer_page import site as site
 from test_explorer_page import whole as whole
 from test_frame import drawn, moment
-from v8 import V8
+from v8 import modules
 
 from marginlab import reference
 from marginlab.explorer.engine import Engine
@@ -25,11 +25,7 @@ from marginlab.formula import parse
 START = {"head": "own", "naive": None, "psi": OWN_PSI, "m": 0.3, "scale": 30, "seed": 0, "moves": []}
 
 
-@pytest.fixture(scope="module")
-def v8():
-    v8 = V8("words", "code", "link", "charts", "svg", "poster", "verdicts")
-    yield v8
-    v8.close()
+v8 = modules("words", "code", "link", "charts", "svg", "poster", "verdicts")
 
 
 def own(psi, **given):

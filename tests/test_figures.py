@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from built import LESSONS, ROOT, axe, lesson, load
-from v8 import V8
+from v8 import modules
 
 from marginlab import budget, family, geometry, plots, reference, room
 from marginlab.hazards import HAZARDS
@@ -23,12 +23,8 @@ PLACES = {
 WITH_FIGURES = {page: [moving.FIGURES[c] for c in PLACES if PLACES[c] == page] for page in LESSONS}
 
 
-@pytest.fixture(scope="module")
-def js():
-    """The modules of the figures, as a page has them but for its comments."""
-    engine = V8("still", "words", here=moving.MODULES)
-    yield engine
-    engine.close()
+# The modules of the figures, as a page has them but for its comments.
+js = modules("still", "words", here=moving.MODULES)
 
 
 @pytest.fixture(scope="module")

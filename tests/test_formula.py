@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from v8 import V8
+from v8 import modules
 
 from marginlab import formula
 from marginlab.formula import GRAMMAR, FormulaError, dual, parse
@@ -25,11 +25,7 @@ IN_THE_PAGE = """([text, theta, letters]) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def v8():
-    v8 = V8("formula")
-    yield v8
-    v8.close()
+v8 = modules("formula")
 
 
 def close(ours, theirs, within):

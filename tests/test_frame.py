@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from v8 import V8
+from v8 import V8, modules
 
 import marginlab
 from marginlab import reference
@@ -30,11 +30,7 @@ def margins(settings):
     return reference.margins(settings["head"], margin)
 
 
-@pytest.fixture(scope="module")
-def v8():
-    v8 = V8("words", "code", "pointer", "plane", "charts", "svg")
-    yield v8
-    v8.close()
+v8 = modules("words", "code", "pointer", "plane", "charts", "svg")
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: s["head"])

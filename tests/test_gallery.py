@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from built import LESSONS, axe, load
 from playwright.sync_api import expect
-from v8 import V8
+from v8 import modules
 
 from marginlab import reference, verification
 from marginlab.explorer import page as built
@@ -17,11 +17,7 @@ SETTINGS = {"head": "arcface", "margin": 0.3, "scale": 30.0, "seed": 0, "naive":
 STRANGERS = next((name for name in LESSONS if "09_" in name), None)
 
 
-@pytest.fixture(scope="module")
-def v8():
-    v8 = V8("gallery")
-    yield v8
-    v8.close()
+v8 = modules("gallery")
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,10 @@
 """The state in the address, without a browser: what a link may say, and what is told of an edited one."""
 
-import pytest
-from v8 import V8
+from v8 import modules
 
 from marginlab.explorer.bundle import MOST_MOVES, sliders
 
-
-@pytest.fixture(scope="module")
-def v8():
-    v8 = V8("link", "course")
-    yield v8
-    v8.close()
+v8 = modules("link", "course")
 
 
 USUAL = "So this is the explorer as it was."

@@ -5,17 +5,13 @@ import re
 import pytest
 from built import axe, load
 from playwright.sync_api import expect
-from v8 import V8
+from v8 import modules
 
 LESSON = "lessons/05_arcface/lesson.html"
 ITEMS = 6
 
 
-@pytest.fixture(scope="module")
-def scene():
-    engine = V8("scene")
-    yield engine
-    engine.close()
+scene = modules("scene")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from docutils import nodes
 from docutils.utils import new_document
 from sphinx import addnodes
-from v8 import V8
+from v8 import modules
 
 from marginlab.explorer.bundle import MOST_MOVES
 from marginlab.explorer.forms import FORMS
@@ -22,11 +22,7 @@ LINK = re.compile(r"\]\(#(explorer[^)\s]*)\)")
 EXPLORERS = re.compile(r"^(?:explore|compare)\(.*\)", re.MULTILINE)
 
 
-@pytest.fixture(scope="module")
-def v8():
-    v8 = V8("link")
-    yield v8
-    v8.close()
+v8 = modules("link")
 
 
 @pytest.fixture(scope="module")

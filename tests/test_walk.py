@@ -12,7 +12,7 @@ from test_explorer_page import (  # noqa: F401  fixtures are found by their name
     slider,
     whole,
 )
-from v8 import V8
+from v8 import modules
 
 from marginlab.explorer.bundle import MEMBERS, sliders
 from marginlab.explorer.forms import FORMS
@@ -20,11 +20,7 @@ from marginlab.explorer.forms import FORMS
 STEPS = 7
 
 
-@pytest.fixture(scope="module")
-def walk():
-    engine = V8("walk")
-    yield engine
-    engine.close()
+walk = modules("walk")
 
 
 def steps(walk, head, **settings):

@@ -3,6 +3,8 @@
 import json
 import math
 
+import pytest
+
 from marginlab.explorer.bundle import bundle, order
 from marginlab.explorer.engine import v8
 
@@ -36,6 +38,18 @@ class V8:
     def close(self):
         """End it: its threads would keep a program from ending."""
         self._racer.close()
+
+
+def modules(*names, **options):
+    """A fixture for the tests of a file: a `V8` with these modules, closed after the last."""
+
+    @pytest.fixture(scope="module")
+    def held():
+        engine = V8(*names, **options)
+        yield engine
+        engine.close()
+
+    return held
 
 
 def number(text):

@@ -7,19 +7,15 @@ Each part stands in the chapter that it is named with. Angles are in degrees.
 """
 
 import functools
-import json
-import sys
-import time
-from pathlib import Path
 
 import keras
 import numpy as np
-from fair import lines, shape
+import parts
+from fair import shape
 from keras import layers, ops
 
 from marginlab import Trainer, encoders, geometry, heads, load_mnist, reference
 
-OUT = Path(__file__).parents[2] / "book" / "results" / "controls.json"
 SEEDS = range(5)
 (X_TRAIN, Y_TRAIN), (_, Y_TEST) = load_mnist()
 
@@ -295,16 +291,5 @@ PARTS = {
 }
 
 
-def main(names):
-    found = json.loads(OUT.read_text(encoding="utf-8")) if OUT.exists() else {}
-    for name in names or PARTS:
-        start = time.monotonic()
-        found[name] = PARTS[name]()
-        print(f"{name}: {time.monotonic() - start:.0f} s", flush=True)
-        ordered = {"command": "python tests/benchmarks/controls.py", "seeds": list(SEEDS)}
-        ordered |= {part: found[part] for part in PARTS if part in found}
-        OUT.write_text(lines(ordered), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parts.write("controls", PARTS, SEEDS)

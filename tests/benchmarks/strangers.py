@@ -7,22 +7,20 @@ ArcFace at margin 0.3 and scale 30 unless a row says otherwise; five seeds each.
 """
 
 import functools
-import json
 import re
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import keras
 import numpy as np
+import parts
 import tensorflow as tf
-from fair import SPLITS, lines
+from fair import SPLITS
 
 from marginlab import MarginClassifier, Trainer, encoders, load_mnist, reference, verification
 
 sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "book" / "_ext")]
-OUT = Path(__file__).parents[2] / "book" / "results" / "strangers.json"
 SEEDS = range(5)
 DIMS = (2, 32)
 (X_TRAIN, Y_TRAIN), (X_TEST, Y_TEST) = load_mnist()
@@ -382,16 +380,5 @@ PARTS = {
 }
 
 
-def main(names):
-    found = json.loads(OUT.read_text(encoding="utf-8")) if OUT.exists() else {}
-    for name in names or PARTS:
-        start = time.monotonic()
-        found[name] = PARTS[name]()
-        print(f"{name}: {time.monotonic() - start:.0f} s", flush=True)
-        ordered = {"command": "python tests/benchmarks/strangers.py", "seeds": list(SEEDS)}
-        ordered |= {part: found[part] for part in PARTS if part in found}
-        OUT.write_text(lines(ordered), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parts.write("strangers", PARTS, SEEDS)

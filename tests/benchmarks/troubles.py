@@ -7,18 +7,13 @@ Angles are in degrees. Within a part all heads have one scale, and see the same 
 """
 
 import functools
-import json
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
-from fair import lines
+import parts
 from keras import ops
 
 from marginlab import Trainer, encoders, heads, load_mnist, reference, troubles
 
-OUT = Path(__file__).parents[2] / "book" / "results" / "troubles.json"
 SEEDS = range(5)
 (X_TRAIN, Y_TRAIN), (X_TEST, Y_TEST) = load_mnist()
 Y_TRAIN = Y_TRAIN.astype("int64")
@@ -191,16 +186,5 @@ def by_class(result):
 PARTS = {"poor": poor, "as strong": as_strong, "labels": labels, "disagree": disagree, "rare": rare}
 
 
-def main(names):
-    found = json.loads(OUT.read_text(encoding="utf-8")) if OUT.exists() else {}
-    for name in names or PARTS:
-        start = time.monotonic()
-        found[name] = PARTS[name]()
-        print(f"{name}: {time.monotonic() - start:.0f} s", flush=True)
-        ordered = {"command": "python tests/benchmarks/troubles.py", "seeds": list(SEEDS)}
-        ordered |= {part: found[part] for part in PARTS if part in found}
-        OUT.write_text(lines(ordered), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parts.write("troubles", PARTS, SEEDS)
