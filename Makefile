@@ -10,7 +10,8 @@ INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check -c constraint
 
 .PHONY: help book html pdf zip lab test test-all test-rounding bench bench-quick lint constraints clean
 help:
-	@echo "make book   build the book and serve it on localhost     (first time about 10 minutes, then seconds)"
+	@echo "make book   build the book and serve it on localhost     (first time about 10 minutes, then seconds;"
+	@echo "            its landing page within a minute; a release's at once: make book FROM=marginlab-VERSION.zip)"
 	@echo "make html   build the book into _build/html"
 	@echo "make pdf    print the book into _build/marginlab.pdf      (needs a Chromium, and no TeX)"
 	@echo "make zip    put the whole book, with the PDF and the notebooks, into _build/marginlab-VERSION.zip"
@@ -39,9 +40,15 @@ html: $(VENV)/.book
 	@$(PY) book/build.py
 	@echo "The book is in _build/html/index.html"
 
-book: html
-	@echo "Open http://127.0.0.1:$(PORT)/  (Ctrl+C ends it; another port: make book PORT=8001)"
-	@$(PY) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+# FROM: a release's zip, or zip for the newest that lies about. Nothing is installed for it.
+ifdef FROM
+book:
+	@$(PYTHON) book/serve.py --port $(PORT) --from "$(FROM)"
+else
+book: $(VENV)/.book
+	@echo "Building the book: trains the models of every page whose code has changed. The first time about 8 minutes ..."
+	@$(PY) book/serve.py --port $(PORT)
+endif
 
 pdf: $(VENV)/.test,book
 	@echo "Building the book as one page: about 8 minutes, or half a minute after 'make html' ..."

@@ -2,6 +2,7 @@
 
 python book/build.py                          # into _build/html
 python book/build.py --builder singlehtml     # other arguments are Jupyter Book's
+python book/build.py --first                  # the landing page alone, into _build/first: within a minute
 
 Jupyter Book alone builds the same pages, one after the other; but its cache knows notebooks, and not the
 package that they import: an executed page whose fingerprint (fresh.py) is not the one that it was executed
@@ -107,13 +108,14 @@ def execute(name, notebook):
         )
 
 
-def refresh():
-    """Executes what is stale, and says so. Returns the number of pages that failed; they stay stale."""
+def refresh(only=None):
+    """Executes what is stale, or of it one page, and says so. Returns how many failed; they stay stale."""
     BUILD.mkdir(exist_ok=True)
     cache = get_cache(str(ROOT / CONFIG["cache"]))
     pages = notebooks()
     before = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
     waiting, kept = stale(cache, pages, before)
+    waiting = {name: mark for name, mark in waiting.items() if only in (None, name)}
     if before.get(LOOKS) != looks():
         for name in (".doctrees", "html", "singlehtml"):
             shutil.rmtree(BUILD / name, ignore_errors=True)
@@ -141,12 +143,35 @@ def refresh():
     return failed
 
 
+def command(*arguments):
+    return [str(Path(sys.executable).with_name("jupyter-book")), "build", str(ROOT), *arguments]
+
+
+def first():
+    """The landing page in a book of its own, which can be read while the others are trained.
+
+    Its links lead to pages that are not there yet, so that warnings are no failure here.
+    """
+    root = f"{TOC['root']}.md"
+    if refresh(only=root):
+        return "The landing page is not built: see above."
+    folder = BUILD / "first"
+    folder.mkdir(exist_ok=True)
+    toc = folder / "_toc.yml"
+    toc.write_text(yaml.safe_dump({"format": TOC["format"], "root": TOC["root"]}), encoding="utf-8")
+    arguments = command("--toc", str(toc), "--path-output", str(folder))
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print((done.stdout + done.stderr)[-4000:])
+    return done.returncode
+
+
 def main(arguments):
+    if arguments == ["--first"]:
+        return first()
     if refresh():
         return "The book is not built: see above."
-    program = Path(sys.executable).with_name("jupyter-book")
-    command = [str(program), "build", str(ROOT), "-W", "-n", "--keep-going", *arguments]
-    return subprocess.run(command, check=False).returncode
+    return subprocess.run(command("-W", "-n", "--keep-going", *arguments), check=False).returncode
 
 
 if __name__ == "__main__":

@@ -148,7 +148,7 @@ class Explorer(w.VBox):
         self.wrong, self._psi = w.HTML(), self.formula.value
         self.breaks = w.Dropdown(options=BREAKS, value=naive or "", description="break it")
         self.seed = w.IntSlider(seed, min=0, max=9, description="seed")
-        self.start = w.Dropdown(options=STARTS, description="a move")
+        self.start = w.Dropdown(options=STARTS, description="a change")
         self.rows = w.VBox()
         self._make_sliders({} if scale is None else {"scale": float(scale)})
         trainer = self._trainer(self.settings)

@@ -89,7 +89,7 @@ export function showControls({ near, far }, settings, on) {
       .filter((it) => !close.includes(it))
       .map(slider),
     choice("naive", "break it", [["", "no"], ...titles(FORMS)]),
-    choice("start", "a move", STARTS),
+    choice("start", "a change", STARTS),
   ].join("");
   for (const control of [near, far].flatMap((it) => [...it.querySelectorAll("input, select")])) {
     const value = control.name === "start" ? (on ? "on" : "anew") : (settings[control.name] ?? "");

@@ -15,9 +15,9 @@ export function makeGuess(changed) {
   const row = document.createElement("fieldset");
   row.className = "mlp mlp-guess";
   row.setAttribute("aria-label", "Where will it end?");
-  row.innerHTML = `<label><span class="mlp-name">ends at</span>
+  row.innerHTML = `<label><span class="mlp-name">my guess</span>
     <input type="range" name="guess" min="0" max="100" step="0.5" value="50" aria-valuetext="nothing said yet">
-    <output>say where</output></label>`;
+    <output>right at its end?</output></label>`;
   const [input, output] = [row.querySelector("input"), row.querySelector("output")];
   input?.addEventListener("input", () => {
     const share = Number(input.value) / 100;
