@@ -79,7 +79,8 @@ def unfair(source):
         if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "table":
             text = ast.unparse(call.args[0])
             heads = [n.value for n in ast.walk(call.args[0]) if isinstance(n, ast.Constant)]
-            of = " ".join(k.value.value for k in call.keywords if k.arg == "of")
+            said = [n for k in call.keywords if k.arg == "of" for n in ast.walk(k.value)]
+            of = " ".join(n.value for n in said if isinstance(n, ast.Constant))
             says = "seed" in of and ("scale" in of or "scale" in text)
             if not says and any(isinstance(head, str) and ENDS.search(head) for head in heads):
                 found.append(text)

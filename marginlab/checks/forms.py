@@ -34,7 +34,7 @@ def softmax(form: Callable) -> Callable:
 ACOS = Mistake(
     "acos instead of the rejection",
     None,
-    "acos, or √(1 - c²), instead of the rejection? A cosine near 1 no longer knows its angle: below 3.5e-4 "
+    "acos, or √(1 - c²), instead of the rejection? A cosine near 1 no longer knows its angle: below 2.4e-4 "
     "in float32, and 1e-8 in float64, it is 1, and a sum that rounds above 1 makes acos NaN.",
     "Measure the sine as the length of the part of one direction that the other does not explain, and give "
     "sine and cosine to atan2.",

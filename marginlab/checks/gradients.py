@@ -194,7 +194,7 @@ def arcface_gradient(rng: np.random.Generator) -> list[Part]:
             likely=Mistake(
                 "digits lost near 0",
                 None,
-                "A cosine near 1 no longer knows its angle: below 3.5e-4 in float32, and 1e-8 in float64, it "
+                "A cosine near 1 no longer knows its angle: below 2.4e-4 in float32, and 1e-8 in float64, it "
                 "is 1. So 1/sin θ from acos, or from √(1 - c²), is wrong; so is a difference of two logits.",
                 "Measure the sine as the length of ŵ - c x̂, and divide that vector by it.",
             ),

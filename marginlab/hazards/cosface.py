@@ -142,7 +142,8 @@ class margin_baked_in:
         "becomes a constant of the graph; later values are never looked at."
     )
     cure = (
-        "A head keeps its margin in a non-trainable weight: setting it costs no retracing and takes effect."
+        "A head keeps its margin in a variable that is no weight: setting it costs no retracing and takes "
+        "effect."
     )
     met = ("derived here: what tracing does",)
     axis, quantity = "margin set", "target logit at θ = 0"

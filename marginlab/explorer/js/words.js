@@ -59,7 +59,7 @@ const LOOK = {
   softmax: () =>
     "Only the right answer counts: the larger w·x + b wins. So digits fan out, and length counts as angle does.",
   normface: () =>
-    "Lengths are divided out: only the angle to the rays counts. No margin: a digit may stop as soon as its own ray is the nearest. Look at how wide the fans stay.",
+    "Lengths are divided out: only the angle to the rays counts. No margin: a digit may stop as soon as its own ray is the nearest. Look at how wide the fans are.",
   sphereface: ({ margin }) =>
     `A digit’s angle to its own ray counts ${plain(margin)} times. Look at the hatched wedges: they take the same part of each gap between two rays, wide where rays are far apart.`,
   cosface: ({ margin }) =>
