@@ -2,6 +2,7 @@
 
 import { formOf, slope, target, unit } from "./equation.js";
 import { headGradients } from "./head.js";
+import { acos, cos, pow } from "./mathematics.js";
 import { begin, CLASSES, countWeights, layers, network, plain, random, unpack } from "./network.js";
 import { RECIPE, WHY } from "./tables.js";
 
@@ -12,7 +13,7 @@ const FRAMES = 100; // that a run yields
 /** The rate of step t (from 0): up for a tenth of the steps, then down as a cosine. */
 export function rateAt(t, steps, top) {
   const warmup = Math.floor(steps / 10);
-  return t < warmup ? (top * t) / warmup : (top / 2) * (1 + Math.cos((Math.PI * (t - warmup)) / (steps - warmup)));
+  return t < warmup ? (top * t) / warmup : (top / 2) * (1 + cos((Math.PI * (t - warmup)) / (steps - warmup)));
 }
 
 /** How much of the margin is in at step t (from 0): 0 to 1 between two shares of the run, 1 without any. */
@@ -21,7 +22,7 @@ export function annealedAt(t, steps, anneal) {
 }
 
 function adam({ all, g, m, v }, t, rate, beta2) {
-  const size = (rate * Math.sqrt(1 - beta2 ** (t + 1))) / (1 - 0.9 ** (t + 1));
+  const size = (rate * Math.sqrt(1 - pow(beta2, t + 1))) / (1 - pow(0.9, t + 1));
   for (let i = 0; i < all.length; i++) {
     const by = g[i];
     const mean = m[i] + (by - m[i]) * 0.1;
@@ -189,7 +190,7 @@ export function why(c, settings) {
   const form = formOf(settings);
   const atAnEnd = form?.acos && !form.clip && Math.abs(c) >= 1;
   if (!atAnEnd) return WHY.other;
-  const flat = slope(Math.fround(Math.acos(c)), settings) === 0;
+  const flat = slope(Math.fround(acos(c)), settings) === 0;
   const kind = Math.abs(c) > 1 ? "beyond" : flat ? "flat" : "steep";
   return WHY[kind].replace("{c}", String(Number(c.toPrecision(8))).replace("-", "−"));
 }

@@ -1,5 +1,7 @@
 // The network: 196 pixels -> 96 -> 48 -> 2, ReLU between.
 
+import { cos, log } from "./mathematics.js";
+
 export const CLASSES = 10;
 export const PIXELS = 196; // 14 × 14: each the mean of 2 × 2 of MNIST's, in 16 shades
 
@@ -72,7 +74,7 @@ export function random(seed) {
     let t = state;
     t = Math.imul(t ^ (t >>> 15), t | 1);
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
 }
 
@@ -83,7 +85,7 @@ export function begin(weights, hidden, next) {
     const limit = Math.sqrt(6 / (from + to));
     weights[name].forEach((_, i, w) => (w[i] = limit * (2 * next() - 1)));
   }
-  const normal = () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
+  const normal = () => Math.sqrt(-2 * log(1 - next())) * cos(2 * Math.PI * next());
   weights.w.forEach((_, i, w) => (w[i] = 0.05 * normal()));
 }
 
