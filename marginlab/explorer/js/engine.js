@@ -1,5 +1,6 @@
 // The trainer in the page: the same network, heads, optimiser and schedule as marginlab/training.py, in plain JavaScript.
 
+import { digestOf } from "./digest.js";
 import { formOf, slope, target, unit } from "./equation.js";
 import { headGradients } from "./head.js";
 import { acos, cos, pow } from "./mathematics.js";
@@ -132,9 +133,10 @@ const everyOf = ({ n }) => Uint32Array.from({ length: n }, (_, i) => i);
 
 /**
  * A Frame: {step, loss, accuracy, embeddings, directions, died, linear?}. It takes the losses since the last one.
- * The accuracy of a whole run's last frame is of all 10,000 images, the others' of those that they show.
+ * The accuracy of a whole run's last frame is of all 10,000 images, the others' of those that they show. A run's last
+ * frame has a digest of the weights too.
  */
-function lookAt({ k, embed }, { test, sample }, settings, { step, whole, died, losses }) {
+function lookAt({ all, k, embed }, { test, sample }, settings, { step, whole, died, losses }) {
   const embeddings = embed(sample);
   const directions = Float32Array.from({ length: 2 * CLASSES }, (_, i) => unit(k.w[i & ~1], k.w[i | 1])[i & 1]);
   const softmax = settings.head === "softmax";
@@ -144,8 +146,10 @@ function lookAt({ k, embed }, { test, sample }, settings, { step, whole, died, l
     ? share(embed(everyone), everyone, test.labels, rows)
     : share(embeddings, sample, test.labels, rows);
   const total = losses.reduce((sum, loss) => sum + loss, 0);
+  /** @type {any} */
   const out = { step, loss: died ? Number.NaN : total / losses.length, accuracy, embeddings, directions, died };
   losses.length = 0;
+  if (whole || died) out.weights = digestOf(all);
   if (!softmax) return out;
   return { ...out, linear: Float32Array.from(Array.from(k.b).flatMap((b, j) => [k.w[2 * j], k.w[2 * j + 1], b])) };
 }
