@@ -166,7 +166,6 @@ class Engine:
         ]
         return Run(frames)
 
-
     def read(self, link: str) -> dict[str, Any]:
         """What a link asks for, ``"head=arcface&margin=0.3"``, by the page's own reader.
 
