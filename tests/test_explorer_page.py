@@ -129,7 +129,7 @@ def test_the_first_picture_is_the_pages_own_run_and_loads_nothing(open_page, sit
         "text => document.querySelector('.mlx-now').innerText.startsWith(text)",
         arg=f"{100 * result.frames[-1].accuracy:.1f} %",
     )
-    page.locator("summary").click()
+    page.locator(".marginlab-numbers summary").click()
     assert page.locator("tbody tr").count() == 20
     assert page.locator("tbody tr").last.inner_text().split("\t")[0] == str(result.frames[-1].step)
     slider(page, "margin").focus()
@@ -258,7 +258,7 @@ def test_without_javascript_there_are_pictures_and_a_table(browser, site, result
     assert picture.bounding_box()["width"] > 300
     assert "Training arcface (margin 0.3, scale 30, seed 0)" in picture.get_attribute("alt")
     assert result.explain() in picture.get_attribute("alt")
-    page.locator("summary").click()
+    page.locator(".marginlab-numbers summary").click()
     assert page.locator("tbody tr").count() == 20
     context.close()
 
@@ -442,7 +442,8 @@ def test_nothing_stands_in_the_way_of_who_cannot_see_it(open_page, site, theme, 
     ground = "background: #121212; color: #ced6dd" if theme == "dark" else ""
     page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
     page.evaluate("ground => { document.body.style = ground }", ground)
-    page.locator("summary").click()
+    for fold in page.locator("summary").all():
+        fold.click()
     unfold(page)
     for naive in ("", "acos"):
         if naive:

@@ -1,7 +1,8 @@
 // SHA-256 (FIPS 180-4), in plain JavaScript: the browser's own is missing in pages that come by http, and in a bare V8.
 
-/** The first 32 bits behind the point of a root of each of the first 64 primes, by whole numbers: exact. */
+/** The first 32 bits behind the point of the second or third root of each of the first 64 primes, by whole numbers: exact. */
 function rootsOfPrimes(times) {
+  const below = (root) => (times === 2 ? root : root * root);
   const primes = [];
   for (let n = 2; primes.length < 64; n++) if (primes.every((p) => n % p)) primes.push(n);
   return Uint32Array.from(primes, (p) => {
@@ -9,7 +10,7 @@ function rootsOfPrimes(times) {
     let root = 1n << 36n; // beyond 2^32 times the root of 311
     // Newton, from above: it falls until it has arrived.
     for (let next = 0n; ; root = next) {
-      next = (BigInt(times - 1) * root + whole / root ** BigInt(times - 1)) / BigInt(times);
+      next = (BigInt(times - 1) * root + whole / below(root)) / BigInt(times);
       if (next >= root) return Number(root & 0xffffffffn);
     }
   });

@@ -4,6 +4,9 @@ import { save } from "./poster.js";
 import { HEADER, LONGEST_NAME, receipt, tidy } from "./receipt.js";
 
 export const HANDED = `
+/* Beside the fold above, on one line, while both are shut. */
+.marginlab-folds { display: flex; flex-wrap: wrap; gap: 0 24px; }
+.marginlab-folds > [open] { flex: 0 0 100%; min-width: 0; }
 .marginlab-handin { margin-top: 4px; font: 14px/1.4 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 .marginlab-handin > div { display: grid; gap: 8px; max-width: 46em; padding: 6px 0 10px; }
 .marginlab-handin p { margin: 0 !important; }
@@ -39,11 +42,13 @@ export class HandIn {
   #ran = null; // {settings, frame} of the run that is shown
   #begun = false;
 
-  /** after: the element under which it stands; version: the engine's. */
-  constructor(after, version) {
+  /** beside: the fold next to which it stands; version: the engine's. */
+  constructor(beside, version) {
     this.version = version;
     this.fold = Object.assign(document.createElement("details"), { className: "marginlab-handin", innerHTML: HTML });
-    after.after(this.fold);
+    const row = Object.assign(document.createElement("div"), { className: "marginlab-folds" });
+    beside.before(row);
+    row.append(beside, this.fold);
     const $ = (query) => this.fold.querySelector(query);
     /** @type {Record<string, any>} */
     this.parts = { name: $("input"), said: $("p"), shown: $("textarea"), buttons: $("div > div") };

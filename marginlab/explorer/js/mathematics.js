@@ -167,12 +167,11 @@ export function pow(x, y) {
   if (Number.isNaN(x) || Number.isNaN(y)) return Number.NaN;
   const size = abs(x);
   const sign = (x < 0 || Object.is(x, -0)) && abs(y % 2) === 1 ? -1 : 1;
-  const endless = abs(y) === Number.POSITIVE_INFINITY;
-  if (size === 1 && endless) return Number.NaN;
   // Beyond 2^66 an exponent leaves no power between 0 and ∞ but 1.
   if (size === 0 || size === Number.POSITIVE_INFINITY || (abs(y) > 7e19 && size !== 1))
     return size > 1 === y > 0 ? sign * Number.POSITIVE_INFINITY : sign * 0;
   if (x < 0 && floor(y) !== y) return Number.NaN;
+  if (size === 1) return abs(y) === Number.POSITIVE_INFINITY ? Number.NaN : sign;
   const hi = logInTwo(size);
   const p = y * hi;
   return sign * raised(p, missed(y, hi, p) + y * logRest);
