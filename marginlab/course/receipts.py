@@ -125,10 +125,9 @@ def _cells(text, depth=0):
                 engine = _ENGINE.fullmatch(cell)
                 if engine and len(row) >= i + len(COLUMNS):
                     return [engine[1], *row[i + 1 : i + len(COLUMNS)]]
-                if len(row) > 1 and depth < 2 and _ENGINE.match(cell) and not engine:
-                    inside = _cells(cell, depth + 1)
-                    if inside:
-                        return inside
+                inside = depth < 2 and "marginlab " in cell and cell != text and _cells(cell, depth + 1)
+                if inside:
+                    return inside
     return None
 
 
