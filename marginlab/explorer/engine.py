@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,9 @@ def v8() -> Any:
             f'the page\'s own runs need {error.name}: pip install "marginlab[book]"', name=error.name
         ) from None
     init_mini_racer(flags=("--no-liftoff",), ignore_duplicate_init=True)
-    return MiniRacer()
+    # Where its thread has an event loop, as in a notebook, it would take that, and no limit of time.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(MiniRacer).result()
 
 
 class Engine:
