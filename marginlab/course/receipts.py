@@ -27,8 +27,8 @@ from marginlab.explorer.engine import Engine
 
 __all__ = ["COLUMNS", "MARKED", "Receipt", "Unreadable", "mark", "read", "summary", "table", "write"]
 
-COLUMNS = ("receipt", "name", "run", "accuracy", "end", "weights", "seal")
-MARKED = ("line", "name", "head", "settings", "claimed", "found", "verdict", "why")
+COLUMNS: tuple[str, ...] = ("receipt", "name", "run", "accuracy", "end", "weights", "seal")
+MARKED: tuple[str, ...] = ("line", "name", "head", "settings", "claimed", "found", "verdict", "why")
 LONGEST = 5000  # characters of a line: of the longest formula and twenty moves it has half
 SECONDS = 120.0
 _ENGINE = re.compile(r"\s*marginlab ([0-9a-f]{12})\s*")

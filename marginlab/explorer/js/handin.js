@@ -7,14 +7,15 @@ export const HANDED = `
 /* Beside the fold above, on one line, while both are shut. */
 .marginlab-folds { display: flex; flex-wrap: wrap; gap: 0 24px; }
 .marginlab-folds > [open] { flex: 0 0 100%; min-width: 0; }
-.marginlab-handin { margin-top: 4px; font: 14px/1.4 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-.marginlab-handin > div { display: grid; gap: 8px; max-width: 46em; padding: 6px 0 10px; }
+.marginlab-handin { margin-top: 4px; }
+.marginlab-handin > div { display: grid; gap: 8px; max-width: 46em; padding: 6px 4px 10px;
+  font: 14px/1.4 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 .marginlab-handin p { margin: 0 !important; }
 .marginlab-handin label { display: flex; flex-wrap: wrap; gap: 4px 10px; align-items: center; font-weight: 650; }
 .marginlab-handin input { flex: 1 1 12em; min-width: 0; height: 32px; }
 .marginlab-handin :is(input, textarea, button) { color: inherit; background: transparent; padding: 4px 8px;
   border: 1px solid #8b909a; border-radius: 6px; box-sizing: border-box; font: inherit; font-weight: 400; }
-.marginlab-handin textarea { width: 100%; min-height: 7.5em; resize: vertical; overflow-wrap: anywhere;
+.marginlab-handin textarea { width: 100%; min-height: 8.5em; resize: vertical; overflow-wrap: anywhere;
   font: 12px/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 .marginlab-handin button { min-height: 32px; cursor: pointer; margin-right: 8px; }
 .marginlab-handin button:disabled { opacity: 0.55; cursor: default; }
@@ -32,10 +33,10 @@ const HTML = `<summary>Hand in this run</summary><div>
 </div>`;
 
 const FIRST =
-  "A receipt is of a run of your own: move a slider, and wait for its end. The picture that the page brings along has none.";
+  "A receipt is of a run of your own: move a slider, and wait for its end. The picture that the page came with has none.";
 const WAITS = "This run has not ended yet with all images; then its receipt stands here.";
 const NAME = "Write your name: it becomes part of the receipt.";
-const READY = "This is your receipt, one line. Hand it in whole; who changes a letter of it hands in nothing.";
+const READY = "This is your receipt, one line. Hand it in as it is: with a letter changed it counts for nothing.";
 
 export class HandIn {
   #line = "";

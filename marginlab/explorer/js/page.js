@@ -423,7 +423,9 @@ function stage(list, explorers) {
  * engine's, for receipts.
  */
 export function start(address, workerText, version) {
-  document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE + DOCKED + SCENE + HANDED }));
+  document.head.append(
+    Object.assign(document.createElement("style"), { textContent: STYLE + DOCKED + SCENE + HANDED }),
+  );
   const images = imagesFrom(address);
   const roots = [...document.querySelectorAll(".marginlab-explorer")];
   roots.forEach((root, i) => (root.id = i ? `explorer-${i + 1}` : "explorer"));
