@@ -15,12 +15,13 @@ export const HANDED = `
 .marginlab-handin input { flex: 1 1 12em; min-width: 0; height: 32px; }
 .marginlab-handin :is(input, textarea, button) { color: inherit; background: transparent; padding: 4px 8px;
   border: 1px solid #8b909a; border-radius: 6px; box-sizing: border-box; font: inherit; font-weight: 400; }
-.marginlab-handin textarea { width: 100%; min-height: 8.5em; resize: vertical; overflow-wrap: anywhere;
+.marginlab-handin textarea { width: 100%; min-height: 6.5em; resize: vertical; overflow-wrap: anywhere;
   font: 12px/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 .marginlab-handin button { min-height: 32px; cursor: pointer; margin-right: 8px; }
 .marginlab-handin button:disabled { opacity: 0.55; cursor: default; }
 .marginlab-handin :is(input, textarea, button, summary):focus-visible { outline: 2px solid #1a74cf; outline-offset: 2px; }
 html[data-theme="dark"] .marginlab-handin :is(input, textarea, button, summary):focus-visible { outline-color: #6db5ff; }
+@container (max-width: 480px) { .marginlab-handin textarea { min-height: 10.5em; } }
 @media (pointer: coarse) { .marginlab-handin :is(input, button) { min-height: 44px; } }
 @media print { .marginlab-handin { display: none; } }
 `;

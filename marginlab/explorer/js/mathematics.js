@@ -1,7 +1,9 @@
 // exp, log, sin, cos, atan2, acos, tanh and pow that are the same in every browser.
 //
-// Naive: Math.exp. The standard leaves the last bits of it to the browser, and training magnifies a bit: two browsers end
-// with other weights. Cure: only what IEEE 754 fixes (+, −, ×, ÷, a root, rounding to float32) and whole numbers.
+// Naive: Math.exp. The standard leaves its last bits to the browser. Between Firefox and two versions of V8 the loss of up
+// to four frames of a run differed in the last digit; the weights, which are float32, rounded that away in the runs
+// that were compared. Nothing says that they always do, and a weight that differs once is followed by all.
+// Cure: only what IEEE 754 fixes (+, −, ×, ÷, a root, rounding to float32), and whole numbers.
 //
 // Textbook methods: the argument is brought near 0 by a constant in several parts (Cody and Waite), and a Taylor series
 // does the rest. What is larger than a float64 can say is kept as a sum of two, hi + lo.
