@@ -164,7 +164,8 @@ def letter_of_engine(run):
 
 
 ARC, DEAD, OWN, SOFT, MOVED = QUICK
-# What was forged: of which run, how, and what is said of it. "forged", if nothing else.
+# What was forged: of which run, how, and what is said of it. A run that dies before any of the margin is in
+# comes out the same with another margin or head: those two are forged of one that lives.
 FORGED = {
     "accuracy": (ARC, edited(3, "0.9", "0.98"), "accuracy is"),
     "accuracy, sealed": (ARC, edited(3, "0.9", "0.98", seal=True), "accuracy is"),
@@ -180,7 +181,7 @@ FORGED = {
     "seal": (SOFT, letter(6), "its name, its version or its seal"),
     "version": (ARC, edited(0, "marginlab ", "marginlab 0", False), "no receipt"),
     "engine": (ARC, letter_of_engine, "its name, its version or its seal"),
-    "margin": (DEAD, edited(2, "margin=0.5", "margin=0.55"), "weights is"),
+    "margin": (ARC, edited(2, "margin=0.3", "margin=0.35"), "weights is"),
     "margin beyond the slider": (ARC, edited(2, "margin=0.3", "margin=9"), "its seal does not fit"),
     "margin, sealed, beyond": (ARC, edited(2, "margin=0.3", "margin=9", seal=True), "margin cannot be"),
     "scale": (SOFT, edited(2, "seed=9", "scale=3&seed=9"), "its seal does not fit"),
@@ -192,7 +193,7 @@ FORGED = {
     "a move": (MOVED, edited(2, "margin:0.35", "margin:0.3"), "weights is"),
     "it did not die": (DEAD, edited(4, "NaN at step", "step", seal=True), "end is"),
     "died later": (OWN, edited(4, "step 1", "step 11", seal=True), "end is"),
-    "another head, sealed": (DEAD, edited(2, "arcface", "cosface", seal=True), "weights is"),
+    "another head, sealed": (ARC, edited(2, "arcface", "cosface", seal=True), "weights is"),
     "a formula that is none": (OWN, edited(2, "cos(theta)", "alert(1)", seal=True), "ψ cannot be"),
 }
 UNREADABLE = {"version", "margin, sealed, beyond", "a formula that is none"}
