@@ -95,10 +95,15 @@ export function read(query) {
   };
 }
 
-/** Puts an explorer's settings into the address, without a step in the history. Names and numbers need no escape, a formula does. */
-export function toAddress(name, { moves, ...start }) {
+/** Settings as a link has them. Names and numbers need no escape, a formula does. */
+export function write({ moves, ...start }) {
   const escaped = { ...start, ...(start.psi && { psi: encodeURIComponent(start.psi) }) };
   const entries = Object.entries(escaped).filter(([, value]) => value !== null);
   if (moves.length) entries.push(["moves", writeMoves(moves)]);
-  history.replaceState(history.state, "", `#${name}?${entries.map((entry) => entry.join("=")).join("&")}`);
+  return entries.map((entry) => entry.join("=")).join("&");
+}
+
+/** Puts an explorer's settings into the address, without a step in the history. */
+export function toAddress(name, settings) {
+  history.replaceState(history.state, "", `#${name}?${write(settings)}`);
 }
