@@ -681,8 +681,7 @@ def test_a_link_in_the_text_sets_the_explorer_and_docks_it_out_of_sight(open_pag
     assert box["y"] > 500
     assert page.evaluate(tall) == before
     assert slider(page, "margin").input_value() == "0.8"
-    words = "Look at the loss, the red curve: the share that is right does not show it."
-    assert status.inner_text() == words
+    assert status.inner_text() == "Look at the loss, not at the share right."
     assert page.locator("figure.mlx-looked").is_visible()
     assert not page.locator(".mlx-tabs").is_visible()
     assert Axe().run(page).response["violations"] == []
@@ -724,7 +723,7 @@ def test_the_short_form_plays_its_run_and_has_one_slider_and_four_buttons(open_p
     begun(page)
     assert page.url.endswith("#explorer?head=arcface&margin=0.8&scale=30&seed=0")
     said = page.locator(".mlp-status").inner_text()
-    assert said == "Look at the loss, in the line above: the share that is right does not show it."
+    assert said == "Look at the loss, in the line above the picture, not at the share right."
     buttons.nth(3).click()
     page.locator(".mlx-died").wait_for(state="visible")
     page.get_by_role("button", name="more").click()

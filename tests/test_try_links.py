@@ -154,7 +154,7 @@ def test_each_hint_is_one_line_and_each_kind_of_run_has_one(v8, hints):
             assert v8.evaluate("s => hints.hintFor(s, false)", settings) in hints
     arcface = {"head": "arcface", "naive": None, "seed": 0, "scale": 30}
     hint = "([s, on]) => hints.hintFor(s, on)"
-    assert v8.evaluate(hint, [arcface | {"margin": 0.8}, False]) == "loss"
+    assert v8.evaluate(hint, [arcface | {"margin": 0.8}, False]) == "limit"
     assert v8.evaluate(hint, [arcface | {"margin": 0.3}, False]) == "wedges"
     assert v8.evaluate(hint, [arcface | {"margin": 0.3}, True]) == "clusters"
     assert v8.evaluate(hint, [arcface | {"margin": 0.3, "naive": "acos"}, False]) == "end"

@@ -22,8 +22,8 @@ export const HINTS = {
   },
   limit: {
     part: LEARNING,
-    words: "Look at the loss, the red curve: the share that is right does not show it.",
-    folded: { part: "now", words: "Look at the loss, in the line above: the share that is right does not show it." },
+    words: "Look at the loss, not at the share right.",
+    folded: { part: "now", words: "Look at the loss, in the line above the picture, not at the share right." },
   },
   psi: { part: PSI, words: "Look at ψ." },
   past: { part: PSI, words: "Look at the grey part of ψ, past π." },
