@@ -11,8 +11,10 @@ import { fromAddress, read, toAddress } from "./link.js";
 import { anew, goOn, inCommon, present, stagesOf } from "./moves.js";
 import { SCENE, Scene } from "./scene.js";
 import { complete } from "./settings.js";
+import { makeShare, SHARE } from "./share.js";
 import { IMAGES, MOST_MOVES, RECIPE } from "./tables.js";
 import { createView } from "./view.js";
+import { withhold } from "./withheld.js";
 import { ended } from "./words.js";
 
 const PAUSE = 700; // ms without a key after which a formula is trained
@@ -56,12 +58,13 @@ class Explorer {
   guess = null; // the accuracy at which the reader thinks that it will end, a share
   lost = ""; // what is told of a file of images that did not load
   psi = undefined; // the last formula of the reader's
+  withheld = { hide: [], lock: [] }; // controls that a link hides or locks
   written = null; // settings with a formula that is drawn, and not trained yet
   pause = 0; // what will train it
   /** @type {null | { images: Uint8Array[], answer: (found: any) => void }} */
   guests = null; // images of another script of the page, and whom to tell where they lie
 
-  constructor(root, name, { workerText, images }) {
+  constructor(root, name, { address, workerText, images }) {
     this.root = root;
     this.name = name;
     this.workerText = workerText;
@@ -86,6 +89,8 @@ class Explorer {
     this.guessRow = guess;
     this.view.near.append(this.controls.near, ...(this.short ? presets : [guess]), this.status);
     this.view.far.append(this.controls.far, ...(this.short ? [guess] : []));
+    if (!this.short && !document.body.hasAttribute("data-alone"))
+      root.querySelector("[data-do=code]").after(makeShare(() => this.shared(), address));
     this.dock = new Dock(root);
     this.show(brought);
     if (lacking.length) this.giveUp(`This browser cannot train here: it has no ${lacking.join(" and no ")}.`);
@@ -107,10 +112,17 @@ class Explorer {
     this.say();
   }
 
-  showControls() {
+  showControls(settings = present(this.settings)) {
     // A formula and its letters take the room of it, and all must be on a screen at once.
-    this.guessRow.style.display = this.settings.head === "own" ? "none" : "";
-    showControls(this.controls, present(this.settings), this.on);
+    this.guessRow.style.display = settings.head === "own" ? "none" : "";
+    showControls(this.controls, settings, this.on);
+    withhold(this.root, this.withheld);
+  }
+
+  /** What of this explorer a page of somebody else's may have. */
+  shared() {
+    const named = (control) => [control.name, control.closest("label").querySelector(".mlp-name").textContent];
+    return { settings: this.settings, controls: [...this.root.querySelectorAll(".mlp [name]")].map(named) };
   }
 
   listen() {
@@ -162,7 +174,7 @@ class Explorer {
     if (wrong) return;
     this.psi = psi;
     this.written = complete({ head: "own", naive: null, ...present(this.settings), psi });
-    showControls(this.controls, this.written, this.on);
+    this.showControls(this.written);
     this.view.preview({ ...this.about(this.settings.moves.length), ...this.written });
     this.pause = setTimeout(() => this.trainWritten(), PAUSE);
   }
@@ -205,6 +217,8 @@ class Explorer {
   /** Does what a link asks. Of one that names no head nothing can be taken: the run that is shown stays. */
   follow(link) {
     this.wrong = link.words;
+    this.withheld = link.withheld ?? this.withheld;
+    withhold(this.root, this.withheld);
     if (!link.settings) return this.say();
     const { moves, psi } = link.settings;
     const { seed = this.settings.seed, ...values } = link.values;
@@ -294,7 +308,7 @@ class Explorer {
     cancelAnimationFrame(this.asked);
     this.asked = requestAnimationFrame(async () => {
       const mine = this.run;
-      toAddress(this.name, this.settings);
+      toAddress(this.name, this.settings, this.withheld);
       // Who goes on from a run that was of all images waits for all.
       const which = this.ready || this.settings.moves.length ? "all" : "first";
       if (!this.ready) this.say(`Fetching the ${which === "all" ? "70,000" : `first ${FEW}`} images …`);
@@ -416,11 +430,11 @@ function stage(list, explorers) {
 
 /** Brings every explorer of the page to life. address: this script's; workerText: the modules of a worker. */
 export function start(address, workerText) {
-  document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE + DOCKED + SCENE }));
+  document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE + DOCKED + SCENE + SHARE }));
   const images = imagesFrom(address);
   const roots = [...document.querySelectorAll(".marginlab-explorer")];
   roots.forEach((root, i) => (root.id = i ? `explorer-${i + 1}` : "explorer"));
-  const explorers = roots.map((root) => new Explorer(root, root.id, { workerText, images }));
+  const explorers = roots.map((root) => new Explorer(root, root.id, { address, workerText, images }));
   for (const list of document.querySelectorAll("ol.marginlab-scene")) stage(list, explorers);
   prepare();
   // The same link again is no change of the address.
