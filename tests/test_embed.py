@@ -205,6 +205,14 @@ def test_from_a_file_the_dialog_asks_where_on_the_web_the_book_is(book, page):
     assert dialog.evaluate("it => it.scrollWidth <= it.clientWidth")
 
 
+# How far from the left, as a share, the ink of a canvas lies in the mean.
+INK = """it => {
+    const { width, height } = it, { data } = it.getContext("2d").getImageData(0, 0, width, height);
+    const inked = Array.from({ length: width * height }, (_, k) => k).filter(k => data[4 * k + 3] > 128);
+    return inked.reduce((sum, k) => sum + (k % width), 0) / inked.length / width;
+}"""
+
+
 SIDES = ".bd-sidebar-primary, .bd-sidebar-secondary, .prev-next-area, .bd-header-article"
 
 
@@ -231,6 +239,17 @@ def test_a_projected_page_goes_from_figure_to_figure(book, page):
     picture.scroll_into_view_if_needed()
     assert picture.locator(".mlx-grid").bounding_box()["height"] < 720
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    # What is drawn lies where it is drawn, though the page is zoomed.
+    picture.get_by_role("button", name="draw a digit").click()
+    pad = picture.locator(".mlx-pad canvas")
+    pad.scroll_into_view_if_needed()
+    box = pad.bounding_box()
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.2 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.8 * box["height"], steps=5)
+    page.mouse.up()
+    assert pad.evaluate(INK) == pytest.approx(0.7, abs=0.02)
+    page.locator("article h1").click()
     page.keyboard.press("Escape")
-    assert "present" not in page.url
+    assert page.evaluate("location.search") == ""
     assert page.locator(".bd-sidebar-primary").is_visible()

@@ -49,6 +49,8 @@
     (event) => {
       const { key, target } = event;
       if (!on()) return;
+      // Before the theme's own scripts, which take this key for theirs; a walk through a picture ends by it first.
+      if (key === "Escape" && !document.querySelector(".mlx-walking")) leave();
       const by = { PageDown: 1, PageUp: -1 }[key];
       // A clicker does not know what has the focus: a slider has the arrows too, a text has none.
       if (!by || /** @type {Element} */ (target).closest?.("textarea, [type=text], [type=url], [type=search]")) return;
@@ -58,8 +60,5 @@
     },
     true,
   );
-  addEventListener("keydown", ({ key, defaultPrevented }) => {
-    if (key === "Escape" && !defaultPrevented && on()) leave();
-  });
   if (asked()) root.classList.add(NAME);
 })();
