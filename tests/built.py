@@ -24,10 +24,11 @@ def load(page, url):
     page.wait_for_function("!document.querySelector('.math') || document.querySelector('mjx-container')")
 
 
-def axe(page):
-    """Violations of WCAG 2.1 AA, with where they are."""
+def axe(page, within=None):
+    """Violations of WCAG 2.1 AA, with where they are: of the page, or of what a selector finds in it."""
     options = {"preload": False, "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
-    found = Axe().run(page, options=options).response["violations"]
+    options |= {"resultTypes": ["violations"]}
+    found = Axe().run(page, context=within, options=options).response["violations"]
     return [(v["id"], n["target"], n.get("failureSummary", "")[:300]) for v in found for n in v["nodes"][:3]]
 
 

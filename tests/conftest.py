@@ -36,13 +36,19 @@ SAMPLED = {
     "test_numerics": 3,
     "test_blockwise": 2,
     "test_heads": 4,
-    "test_in_use": 2,
+    "test_in_use": 1,
     "test_classifier": 2,
+    "test_training": 2,
+    "test_after": 3,
+    "test_hooks": 1,
+    "test_answers": 8,
+    "test_walls": 4,
+    "test_zip": 1,
     "test_checks": 8,
     "test_room": 5,
     "test_engine": 4,
-    "test_explorer": 5,
-    "test_explorer_page": 5,
+    "test_explorer": 4,
+    "test_explorer_page": 4,
 }
 
 

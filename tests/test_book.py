@@ -56,9 +56,8 @@ def test_every_other_page_that_is_built(book, page):
         load(page, (book / f"{name}.html").as_uri())
         page.wait_for_selector("h1", state="attached")
         found = []
-        if (
-            name not in code[1:]
-        ):  # they are all made alike, of thousands of words that axe looks at one by one
+        # Modules' pages are all made alike, of thousands of words that axe looks at one by one.
+        if name not in code[1:]:
             page.add_style_tag(content="* { transition: none !important; }")
             found += axe(page)
             page.evaluate("document.documentElement.dataset.theme = 'dark'")

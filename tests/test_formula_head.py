@@ -167,6 +167,7 @@ def test_what_is_refused_is_named(make, error, words):
 # ---- The Trainer ----
 
 
+@pytest.mark.full
 @tensorflow_only
 def test_the_formula_of_arcface_gives_the_very_frames_of_arcface():
     from marginlab import Trainer

@@ -123,7 +123,7 @@ def test_a_link_hides_and_locks_controls_that_there_are(v8):
     assert v8.evaluate("q => link.read(q)", "head=cosface")["withheld"] is None
     assert v8.evaluate("q => link.read(q)", "head=cosface&hide=")["withheld"] == {"hide": [], "lock": []}
     query = "head=cosface&margin=0.3&scale=64&seed=1&moves=margin:0.2&hide=scale,naive&lock=seed"
-    again = "q => { const { settings, withheld } = link.read(q); return link.queryOf(settings, withheld); }"
+    again = "q => { const { settings, withheld } = link.read(q); return link.write(settings, withheld); }"
     assert v8.evaluate(again, query) == query
     for name in ("constructor", "__proto__", "Scale", "hide", " scale"):
         found = v8.evaluate("q => link.read(q)", f"head=cosface&hide={name}")

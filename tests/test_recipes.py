@@ -132,6 +132,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.full
 def test_distillation_comes_nearer_to_its_teacher():
     """On test images a student agrees with its teacher's soft answers more than one that has none."""
     teacher = made()
@@ -233,6 +234,7 @@ def model_directions(model):
     return ops.convert_to_numpy(model.head.class_directions)
 
 
+@pytest.mark.full
 def test_averaged_weights_are_taken_at_the_end():
     """EMA is an argument of the optimizer: what the model holds after `fit` is the average."""
     model, plain = made(), made()
@@ -245,6 +247,7 @@ def test_averaged_weights_are_taken_at_the_end():
     assert apart < 0.1
 
 
+@pytest.mark.full
 def test_mixup_is_two_losses_with_a_margin_each():
     model = made(Mixup)
     model.compile(keras.optimizers.Adam(0.003), metrics=[])

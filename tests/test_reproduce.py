@@ -229,6 +229,7 @@ def check(result, epochs):
         assert written["test_accuracy"] <= written["test_accuracy_without_margin"], "a margin never helps"
 
 
+@pytest.mark.full
 def test_small_run_writes_its_result(small):
     out, _ = small
     result = json.loads((out / "reproduction-quick.json").read_text(encoding="utf-8"))

@@ -200,6 +200,7 @@ def test_starting_a_run_ends_the_one_before(trainer):
         next(first)
 
 
+@pytest.mark.full
 def test_memory_stays_level(trainer):
     process = psutil.Process()
     for _ in range(3):

@@ -19,6 +19,7 @@ from marginlab.family import FAMILY
 
 ROOT = Path(__file__).parent.parent
 LINK = re.compile(r"\]\(#(explorer[^)\s]*)\)")
+ELSEWHERE = re.compile(r'href="\.\./(lessons/\w+/lesson)\.html#([^"]*)"')  # from another page
 EXPLORERS = re.compile(r"^(?:explore|compare)\(.*\)", re.MULTILINE)
 
 
@@ -136,6 +137,10 @@ def test_what_this_file_calls_a_fault_the_page_calls_one_too(v8, hints):
 
 def test_every_link_to_an_explorer_asks_for_what_there_is(hints):
     found = [(name, link, many) for name, text, many in pages() for link in LINK.findall(text)]
+    many_of = {name.removesuffix(".ipynb"): many for name, _, many in pages()}
+    others = [(name, *it) for name, text, _ in pages() for it in ELSEWHERE.findall(text)]
+    assert len(others) >= 5
+    found += [(name, link, many_of[page]) for name, page, link in others]
     wrong = [(name, link, fault(link, many, hints)) for name, link, many in found]
     assert [row for row in wrong if row[2]] == []
 

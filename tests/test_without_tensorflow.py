@@ -90,6 +90,7 @@ def python(program, *arguments, absent=(), executable=sys.executable, folder=Non
     return done.stdout + done.stderr, done.returncode
 
 
+@pytest.mark.full
 def test_the_layers_train_save_and_load_on_jax():
     said, status = python(HEADS, absent=["tensorflow"], KERAS_BACKEND="jax")
     assert status == 0, said

@@ -51,7 +51,8 @@ def _top(path):
     chapter = int(path.parent.name[:2])
     return (
         '<p class="marginlab-sheet"><a href="exercises.ipynb" download>Open it as a notebook</a>: there you '
-        f'write and check your code. Here you read. <a href="lesson.html">Back to chapter {chapter}</a></p>'
+        "write and check your code. Here you read, and where there is a field its number is checked. "
+        f'<a href="lesson.html">Back to chapter {chapter}</a></p>'
     )
 
 

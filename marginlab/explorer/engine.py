@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -28,14 +29,29 @@ RUN = """({ moves = [], ...start }) => {
     const frames = all.filter(({ stage }) => stage === all.at(-1).stage);
     const numbers = frames.flatMap(f => [...f.embeddings, ...f.directions, ...(f.linear ?? [])]);
     self.numbers = Float32Array.from(numbers).buffer;
-    return JSON.stringify(frames.map(({ step, loss, accuracy, died }) =>
-        ({ step, loss: Number.isFinite(loss) ? loss : null, accuracy, died })));
+    return JSON.stringify(frames.map(({ step, loss, accuracy, died, weights = null }) =>
+        ({ step, loss: Number.isFinite(loss) ? loss : null, accuracy, died, weights })));
+}"""
+
+# What a receipt says: its run, as a link has it; and what comes of it, from its last frame alone.
+READ = """(query) => {
+    const { settings, words } = $link.read(query);
+    return JSON.stringify({ settings, words, run: settings && $link.write(settings) });
+}"""
+LAST = """(settings) => {
+    let last;
+    for (const frame of $course.follow(data, settings, { kernels: fast, frames: 1 })) last = frame ?? last;
+    const { accuracy, weights } = last;
+    return JSON.stringify({ accuracy: String(accuracy), end: $receipt.endOf(last), weights });
 }"""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Frame:
-    """A moment of a run, as engine.js yields it; linear are (10, 3) rows (w_x, w_y, b) of plain softmax."""
+    """A moment of a run, as engine.js yields it; linear are (10, 3) rows (w_x, w_y, b) of plain softmax.
+
+    A run's last frame has a digest of its weights, 32 hexadecimal digits.
+    """
 
     step: int
     loss: float
@@ -45,6 +61,7 @@ class Frame:
     class_directions: np.ndarray
     linear: np.ndarray | None = None
     died: dict | None = None
+    weights: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -90,7 +107,9 @@ def v8() -> Any:
             f'the page\'s own runs need {error.name}: pip install "marginlab[book]"', name=error.name
         ) from None
     init_mini_racer(flags=("--no-liftoff",), ignore_duplicate_init=True)
-    return MiniRacer()
+    # Where its thread has an event loop, as in a notebook, it would take that, and no limit of time.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(MiniRacer).result()
 
 
 class Engine:
@@ -106,7 +125,7 @@ class Engine:
         self._v8: Any = v8()
         try:
             self._v8.eval("globalThis.self = globalThis")
-            self._v8.eval(bundle("worker"))
+            self._v8.eval(bundle("worker", "receipt"))
             self._v8.eval(f"self.images = new ArrayBuffer({len(images)})")[:] = images
             self._v8.eval(
                 "self.fast = $kernels.simd() ?? undefined; self.data = $worker.read(images, fast); 0"
@@ -144,10 +163,28 @@ class Engine:
                 row[many : many + 20].reshape(10, 2),
                 row[many + 20 :].reshape(10, 3) if len(row) > many + 20 else None,
                 fact["died"],
+                fact["weights"],
             )
             for fact, row in zip(facts, rows, strict=True)
         ]
         return Run(frames)
+
+    def read(self, link: str) -> dict[str, Any]:
+        """What a link asks for, ``"head=arcface&margin=0.3"``, by the page's own reader.
+
+        Returns:
+            {settings, None where it names no head; words: what of it there is not; run: as a page would
+            write it}.
+        """
+        return json.loads(self._v8.eval(f"({READ})({json.dumps(link)})"))
+
+    def last(self, settings: dict[str, Any], seconds: float | None = None) -> dict[str, str]:
+        """What a receipt says of a run with settings as `read` gives them: {accuracy, end, weights}.
+
+        Raises:
+            TimeoutError: where it takes more than so many seconds.
+        """
+        return json.loads(self._v8.eval(f"({LAST})({json.dumps(settings)})", timeout_sec=seconds))
 
 
 def fingerprint(settings: dict[str, Any]) -> str:

@@ -57,5 +57,7 @@ def why(c: float, flat: bool) -> str:
 def ended(died: Any) -> str:
     """In words, how a run ended whose last frame has `died`: {step, example, label, why}."""
     example, label = died["example"], died["label"]
-    which = "" if example is None else f", at training image {example:,}, a {label}"
+    which = (
+        "" if example is None else f", at training image {example:,}, {'an' if label == 8 else 'a'} {label}"
+    )
     return f"The run ended in NaN at step {died['step']:,}{which}. {died['why']}"

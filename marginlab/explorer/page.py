@@ -8,6 +8,7 @@ The runs are a kernel's; `rerun` puts the page's own runs of the same settings i
 import base64
 import functools
 import gzip
+import hashlib
 import html as escaping
 import io
 import json
@@ -38,6 +39,7 @@ __all__ = [
     "images",
     "pixels",
     "rerun",
+    "version",
 ]
 
 
@@ -169,8 +171,14 @@ def files() -> dict[str, str]:
 
 def _script():
     """The modules of a page as one script for a file:// page; those that train go into a worker too."""
-    start = f"$page.start(document.currentScript.src, {bundle.standalone('worker')});"
+    start = f'$page.start(document.currentScript.src, {bundle.standalone("worker")}, "{version()}");'
     return f'(() => {{\n"use strict";\n{bundle.bundle("worker", "page")}\n{start}\n}})();\n'
+
+
+@functools.cache
+def version() -> str:
+    """Names the engine in a receipt, by its program, tables and images: 12 hexadecimal digits."""
+    return hashlib.sha256(bundle.bundle("worker").encode() + images()).hexdigest()[:12]
 
 
 def pixels(x: np.ndarray) -> np.ndarray:

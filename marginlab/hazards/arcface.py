@@ -65,7 +65,7 @@ class acos_at_one:
 
 @record
 class sine_from_the_cosine:
-    symptom = "NaN in the middle of a training that went well, on easy data sooner than on hard."
+    symptom = "NaN in the middle of a training that went well, in two or three dimensions."
     why = (
         "d√(1 - c²)/dc = -c/√(1 - c²), infinite at c = 1. Before that it is merely wrong: near 1 float32 "
         "counts in steps of 6e-8, so that at θ = 1e-3 few digits are left in 1 - c² and the gradient is off "
@@ -315,8 +315,8 @@ class margin_without_its_gradient:
     why = (
         "If cos(θ + m) - cos θ is computed without gradient and added to cos θ, the value has the margin, "
         "but the slope is sin θ and not sin(θ + m). Near θ = 0 it goes to 0. It cannot end in NaN, and some "
-        "do so on purpose. Chapter 5 trains it: the value alone does most of what the margin does, and the "
-        "middle of each cluster stays wider."
+        "do so on purpose. Chapter 5 trains it: for the accuracy the value alone does most of what the "
+        "margin does, and the middle of each cluster stays wider."
     )
     cure = "Differentiate through the margin, which is safe with `geometry.angle`."
     met = (

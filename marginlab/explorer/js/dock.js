@@ -7,7 +7,7 @@ export const DOCKED = `
   background: #ffffff; border: 1px solid #8b909a; border-radius: 10px; box-shadow: 0 3px 18px #0005; overflow: hidden; }
 html[data-theme="dark"] .marginlab-docked { background: #15171b; }
 .marginlab-docked :is(.mlx-told, .mlx-bar, .mlx-what, .mlx-point, .mlx-pad, .mlx-say, .mlx-far, .mlx-show, .mlx-walk, .mlp, .mlp-presets,
-  .marginlab-numbers, figure:not(.mlx-looked), h4, .mlx-side .mlx-key) { display: none !important; }
+  .marginlab-folds, .marginlab-numbers, figure:not(.mlx-looked), h4, .mlx-side .mlx-key) { display: none !important; }
 /* A chart that is to be looked at is there too. */
 .marginlab-docked .mlx-side { display: block !important; }
 .marginlab-docked .mlx-chart { height: 130px; }

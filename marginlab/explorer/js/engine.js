@@ -1,7 +1,9 @@
 // The trainer in the page: the same network, heads, optimiser and schedule as marginlab/training.py, in plain JavaScript.
 
+import { digestOf } from "./digest.js";
 import { formOf, slope, target, unit } from "./equation.js";
 import { headGradients } from "./head.js";
+import { acos, cos, pow } from "./mathematics.js";
 import { begin, CLASSES, countWeights, layers, network, plain, random, unpack } from "./network.js";
 import { RECIPE, WHY } from "./tables.js";
 
@@ -12,7 +14,7 @@ const FRAMES = 100; // that a run yields
 /** The rate of step t (from 0): up for a tenth of the steps, then down as a cosine. */
 export function rateAt(t, steps, top) {
   const warmup = Math.floor(steps / 10);
-  return t < warmup ? (top * t) / warmup : (top / 2) * (1 + Math.cos((Math.PI * (t - warmup)) / (steps - warmup)));
+  return t < warmup ? (top * t) / warmup : (top / 2) * (1 + cos((Math.PI * (t - warmup)) / (steps - warmup)));
 }
 
 /** How much of the margin is in at step t (from 0): 0 to 1 between two shares of the run, 1 without any. */
@@ -21,7 +23,7 @@ export function annealedAt(t, steps, anneal) {
 }
 
 function adam({ all, g, m, v }, t, rate, beta2) {
-  const size = (rate * Math.sqrt(1 - beta2 ** (t + 1))) / (1 - 0.9 ** (t + 1));
+  const size = (rate * Math.sqrt(1 - pow(beta2, t + 1))) / (1 - pow(0.9, t + 1));
   for (let i = 0; i < all.length; i++) {
     const by = g[i];
     const mean = m[i] + (by - m[i]) * 0.1;
@@ -131,9 +133,10 @@ const everyOf = ({ n }) => Uint32Array.from({ length: n }, (_, i) => i);
 
 /**
  * A Frame: {step, loss, accuracy, embeddings, directions, died, linear?}. It takes the losses since the last one.
- * The accuracy of a whole run's last frame is of all 10,000 images, the others' of those that they show.
+ * The accuracy of a whole run's last frame is of all 10,000 images, the others' of those that they show. A run's last
+ * frame has a digest of the weights too.
  */
-function lookAt({ k, embed }, { test, sample }, settings, { step, whole, died, losses }) {
+function lookAt({ all, k, embed }, { test, sample }, settings, { step, whole, died, losses }) {
   const embeddings = embed(sample);
   const directions = Float32Array.from({ length: 2 * CLASSES }, (_, i) => unit(k.w[i & ~1], k.w[i | 1])[i & 1]);
   const softmax = settings.head === "softmax";
@@ -143,8 +146,10 @@ function lookAt({ k, embed }, { test, sample }, settings, { step, whole, died, l
     ? share(embed(everyone), everyone, test.labels, rows)
     : share(embeddings, sample, test.labels, rows);
   const total = losses.reduce((sum, loss) => sum + loss, 0);
+  /** @type {any} */
   const out = { step, loss: died ? Number.NaN : total / losses.length, accuracy, embeddings, directions, died };
   losses.length = 0;
+  if (whole || died) out.weights = digestOf(all);
   if (!softmax) return out;
   return { ...out, linear: Float32Array.from(Array.from(k.b).flatMap((b, j) => [k.w[2 * j], k.w[2 * j + 1], b])) };
 }
@@ -189,7 +194,7 @@ export function why(c, settings) {
   const form = formOf(settings);
   const atAnEnd = form?.acos && !form.clip && Math.abs(c) >= 1;
   if (!atAnEnd) return WHY.other;
-  const flat = slope(Math.fround(Math.acos(c)), settings) === 0;
+  const flat = slope(Math.fround(acos(c)), settings) === 0;
   const kind = Math.abs(c) > 1 ? "beyond" : flat ? "flat" : "steep";
   return WHY[kind].replace("{c}", String(Number(c.toPrecision(8))).replace("-", "−"));
 }

@@ -1,6 +1,7 @@
 // The one equation, ψ(θ) = ucos(m₁θ + m₂) - m₃, or the reader's own in its place; its gradients, and its naive forms.
 
 import { dual, known, ucos } from "./formula.js";
+import { acos, atan2, cos, sin } from "./mathematics.js";
 import { FAMILY, FORMS } from "./tables.js";
 
 // Of each head the names of its settings that are m₁, m₂ and m₃; undefined where it has none.
@@ -29,14 +30,14 @@ export function formOf({ naive }) {
 }
 
 const clipped = (c, { clip }) => (clip ? Math.min(Math.max(c, clip[0]), clip[1]) : c);
-const wave = (phi, form) => (form && !form.unrolled ? Math.cos(phi) : ucos(phi));
+const wave = (phi, form) => (form && !form.unrolled ? cos(phi) : ucos(phi));
 
 /** ψ(θ), by the cured form or by the naive one that settings.naive names. */
 export function psi(theta, settings) {
   if (settings.head === "own") return dual(known(settings.psi), theta, settings)[0];
   const [m1, m2, m3] = margins(settings);
   const form = formOf(settings);
-  if (form?.acos) theta = Math.acos(clipped(Math.cos(theta), form));
+  if (form?.acos) theta = acos(clipped(cos(theta), form));
   return wave(m1 * theta + m2, form) - m3;
 }
 
@@ -45,8 +46,8 @@ export function slope(theta, settings) {
   if (settings.head === "own") return dual(known(settings.psi), theta, settings)[1];
   const [m1, m2] = margins(settings);
   const form = formOf(settings);
-  const sin = Math.sin(m1 * theta + m2);
-  return -m1 * (form && !form.unrolled ? sin : Math.abs(sin));
+  const rise = sin(m1 * theta + m2);
+  return -m1 * (form && !form.unrolled ? rise : Math.abs(rise));
 }
 
 /** x̂ and ‖x‖ as [x̂₀, x̂₁, ‖x‖]. The zero vector stays zero; no square overflows or vanishes. */
@@ -73,7 +74,7 @@ export function target(x, w, settings) {
   if (form?.acos) return throughAcos(x, w, settings, form);
   const c = x[0] * w[0] + x[1] * w[1];
   const s = unit(x[0] - c * w[0], x[1] - c * w[1])[2];
-  const theta = s === 0 && c === 0 ? Math.PI / 2 : Math.atan2(s, c);
+  const theta = s === 0 && c === 0 ? Math.PI / 2 : atan2(s, c);
   const fall = -slope(theta, settings);
   const tx = tangent(x, w, c);
   const tw = tangent(w, x, c);
@@ -88,7 +89,7 @@ function throughAcos(x, w, settings, form) {
   const [x0, x1, w0, w1] = [f(x[0]), f(x[1]), f(w[0]), f(w[1])];
   const c = f(f(x0 * w0) + f(x1 * w1));
   const held = f(clipped(c, form));
-  const theta = f(Math.acos(held)); // NaN where rounding has brought c past 1
+  const theta = f(acos(held)); // NaN where rounding has brought c past 1
   const byC = held === c ? f(slope(theta, settings) * f(-1 / f(Math.sqrt(f(1 - f(c * c)))))) : 0; // ∞ at c = 1
   const [m1, m2, m3] = margins(settings);
   const backward = (u0, u1, v0, v1, length) => {

@@ -1,6 +1,7 @@
 // A formula of one's own for ψ(θ), such as ucos(theta + m) - 0.1*theta: read, and run on dual numbers. The same parser as
 // marginlab/formula.py, by the same grammar. A formula becomes a program for a stack; nothing of its text is executed.
 
+import { cos, exp, log, pow, sin, tanh } from "./mathematics.js";
 import { GRAMMAR } from "./tables.js";
 
 const { operators: OPERATORS, signs: SIGNS, functions: FUNCTIONS, limits: LIMITS, variable: VARIABLE } = GRAMMAR;
@@ -207,7 +208,7 @@ export function wrongWith(text) {
 /** The cosine unrolled: falls for all φ, where cos φ would turn back up at π. */
 export function ucos(phi) {
   const k = Math.floor(phi / Math.PI);
-  return (k % 2 === 0 ? 1 : -1) * Math.cos(phi) - 2 * k;
+  return (k % 2 === 0 ? 1 : -1) * cos(phi) - 2 * k;
 }
 
 // The stack: values v and slopes d in θ. Each rule takes its arguments from place i on and leaves its result there.
@@ -219,8 +220,8 @@ const put = (i, value, slope) => {
   V[i] = value;
   D[i] = slope;
 };
-const constantPower = (x, dx, y) => y * x ** (y - 1) * dx;
-const powerOfConstant = (x, y, dy) => (x === 0 ? 0 : x ** y * Math.log(x) * dy); // x^y log x goes to 0 with x
+const constantPower = (x, dx, y) => y * pow(x, y - 1) * dx;
+const powerOfConstant = (x, y, dy) => (x === 0 ? 0 : pow(x, y) * log(x) * dy); // x^y log x goes to 0 with x
 const choose = (i, first) => (first ? i : i + 1);
 
 const RULES = {
@@ -228,18 +229,18 @@ const RULES = {
   subtract: (i, j) => put(i, V[i] - V[j], D[i] - D[j]),
   multiply: (i, j) => put(i, V[i] * V[j], D[i] * V[j] + V[i] * D[j]),
   divide: (i, j) => put(i, V[i] / V[j], (D[i] - (V[i] / V[j]) * D[j]) / V[j]),
-  power: (i, j) => put(i, V[i] ** V[j], constantPower(V[i], D[i], V[j]) + powerOfConstant(V[i], V[j], D[j])),
-  constant_power: (i, j) => put(i, V[i] ** V[j], constantPower(V[i], D[i], V[j])),
-  power_of_constant: (i, j) => put(i, V[i] ** V[j], powerOfConstant(V[i], V[j], D[j])),
+  power: (i, j) => put(i, pow(V[i], V[j]), constantPower(V[i], D[i], V[j]) + powerOfConstant(V[i], V[j], D[j])),
+  constant_power: (i, j) => put(i, pow(V[i], V[j]), constantPower(V[i], D[i], V[j])),
+  power_of_constant: (i, j) => put(i, pow(V[i], V[j]), powerOfConstant(V[i], V[j], D[j])),
   negative: (i) => put(i, -V[i], -D[i]),
-  sin: (i) => put(i, Math.sin(V[i]), Math.cos(V[i]) * D[i]),
-  cos: (i) => put(i, Math.cos(V[i]), -Math.sin(V[i]) * D[i]),
-  exp: (i) => put(i, Math.exp(V[i]), Math.exp(V[i]) * D[i]),
-  log: (i) => put(i, Math.log(V[i]), D[i] / V[i]),
+  sin: (i) => put(i, sin(V[i]), cos(V[i]) * D[i]),
+  cos: (i) => put(i, cos(V[i]), -sin(V[i]) * D[i]),
+  exp: (i) => put(i, exp(V[i]), exp(V[i]) * D[i]),
+  log: (i) => put(i, log(V[i]), D[i] / V[i]),
   sqrt: (i) => put(i, Math.sqrt(V[i]), D[i] / (2 * Math.sqrt(V[i]))),
   abs: (i) => put(i, Math.abs(V[i]), Math.sign(V[i]) * D[i]),
-  tanh: (i) => put(i, Math.tanh(V[i]), (1 - Math.tanh(V[i]) ** 2) * D[i]),
-  ucos: (i) => put(i, ucos(V[i]), -Math.abs(Math.sin(V[i])) * D[i]),
+  tanh: (i) => put(i, tanh(V[i]), (1 - pow(tanh(V[i]), 2)) * D[i]),
+  ucos: (i) => put(i, ucos(V[i]), -Math.abs(sin(V[i])) * D[i]),
   minimum: (i, j) => put(i, V[choose(i, V[i] <= V[j])], D[choose(i, V[i] <= V[j])]),
   maximum: (i, j) => put(i, V[choose(i, V[i] >= V[j])], D[choose(i, V[i] >= V[j])]),
 };

@@ -1,6 +1,7 @@
 // A head: embeddings and class directions to losses and gradients.
 
 import { target, unit } from "./equation.js";
+import { exp, log } from "./mathematics.js";
 import { CLASSES } from "./network.js";
 
 /**
@@ -94,9 +95,9 @@ function crossEntropy(f, y) {
   const own = f[y];
   let total = 0;
   for (let j = 0; j < f.length; j++) {
-    f[j] = Math.exp(f[j] - top);
+    f[j] = exp(f[j] - top);
     total += f[j];
   }
   for (let j = 0; j < f.length; j++) f[j] = f[j] / total - (j === y ? 1 : 0);
-  return Math.log(total) + top - own;
+  return log(total) + top - own;
 }

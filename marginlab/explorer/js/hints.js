@@ -20,6 +20,11 @@ export const HINTS = {
     words: "Look at the loss, the red curve.",
     folded: { part: "now", words: "Look at the loss, in the line above the picture." },
   },
+  limit: {
+    part: LEARNING,
+    words: "Look at the loss, the red curve: the share that is right does not show it.",
+    folded: { part: "now", words: "Look at the loss, in the line above: the share that is right does not show it." },
+  },
   psi: { part: PSI, words: "Look at ψ." },
   past: { part: PSI, words: "Look at the grey part of ψ, past π." },
   pull: { part: PULL, words: "Look at the pull." },
@@ -30,7 +35,7 @@ export function hintFor(settings, goesOn) {
   if (settings.naive === "acos") return "end";
   if (settings.naive) return settings.naive === "clip" ? "pull" : "rings";
   if (settings.head === "own") return "psi";
-  if (limits(settings)) return "loss";
+  if (limits(settings)) return "limit";
   if (goesOn) return "clusters";
   if (settings.head === "softmax") return "lands";
   return hasMargin(settings) ? "wedges" : "clusters";

@@ -101,8 +101,8 @@ export function read(query) {
   };
 }
 
-/** What a link says of settings, and of what is withheld. Names and numbers need no escape, a formula does. */
-export function queryOf({ moves, ...start }, withheld = {}) {
+/** Settings as a link has them, and what is withheld. Names and numbers need no escape, a formula does. */
+export function write({ moves, ...start }, withheld = {}) {
   const escaped = { ...start, ...(start.psi && { psi: encodeURIComponent(start.psi) }) };
   const entries = Object.entries(escaped).filter(([, value]) => value !== null);
   if (moves.length) entries.push(["moves", writeMoves(moves)]);
@@ -111,5 +111,5 @@ export function queryOf({ moves, ...start }, withheld = {}) {
 
 /** Puts an explorer's settings into the address, without a step in the history. */
 export function toAddress(name, settings, withheld = {}) {
-  history.replaceState(history.state, "", `#${name}?${queryOf(settings, withheld)}`);
+  history.replaceState(history.state, "", `#${name}?${write(settings, withheld)}`);
 }

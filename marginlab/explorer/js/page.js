@@ -5,6 +5,7 @@ import { makePresets, readOut, showControls, showWrong, STYLE } from "./controls
 import { Dock, DOCKED } from "./dock.js";
 import { wrongWith } from "./formula.js";
 import { makeGuess, told } from "./guess.js";
+import { HANDED, HandIn } from "./handin.js";
 import { HINTS, hintFor } from "./hints.js";
 import { imagesFrom, sample, unpackFrame } from "./images.js";
 import { fromAddress, read, toAddress } from "./link.js";
@@ -64,7 +65,7 @@ class Explorer {
   /** @type {null | { images: Uint8Array[], answer: (found: any) => void }} */
   guests = null; // images of another script of the page, and whom to tell where they lie
 
-  constructor(root, name, { address, workerText, images }) {
+  constructor(root, name, { address, workerText, images, version }) {
     this.root = root;
     this.name = name;
     this.workerText = workerText;
@@ -91,6 +92,7 @@ class Explorer {
     this.view.far.append(this.controls.far, ...(this.short ? [guess] : []));
     if (!this.short && !document.body.hasAttribute("data-alone"))
       root.querySelector("[data-do=code]").after(makeShare(() => this.shared(), address));
+    this.handIn = this.short || lacking.length ? null : new HandIn(root.querySelector(".marginlab-numbers"), version);
     this.dock = new Dock(root);
     this.show(brought);
     if (lacking.length) this.giveUp(`This browser cannot train here: it has no ${lacking.join(" and no ")}.`);
@@ -304,6 +306,7 @@ class Explorer {
   /** Of many changes within one picture only the last counts. */
   changed() {
     this.run += 1;
+    this.handIn?.waits();
     this.wake();
     cancelAnimationFrame(this.asked);
     this.asked = requestAnimationFrame(async () => {
@@ -384,6 +387,7 @@ class Explorer {
     const right = `${(100 * accuracy).toFixed(1)} % of the ${tested} test images right after ${steps}`;
     this.view.done(died ? ended(died) : `${right}, in ${seconds} seconds.${told(this.guess, accuracy)}`);
     if (!few || died) this.tell();
+    if (!few) this.handIn?.ended(this.settings, this.last);
     showNumbers(this.root, this.view.frames);
     if (!few || !this.given.all) return this.arrive();
     this.root.dataset.state = "waiting";
@@ -428,13 +432,18 @@ function stage(list, explorers) {
   new Scene(dock.home, list, view);
 }
 
-/** Brings every explorer of the page to life. address: this script's; workerText: the modules of a worker. */
-export function start(address, workerText) {
-  document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE + DOCKED + SCENE + SHARE }));
+/**
+ * Brings every explorer of the page to life. address: this script's; workerText: the modules of a worker; version: the
+ * engine's, for receipts.
+ */
+export function start(address, workerText, version) {
+  document.head.append(
+    Object.assign(document.createElement("style"), { textContent: STYLE + DOCKED + SCENE + HANDED + SHARE }),
+  );
   const images = imagesFrom(address);
   const roots = [...document.querySelectorAll(".marginlab-explorer")];
   roots.forEach((root, i) => (root.id = i ? `explorer-${i + 1}` : "explorer"));
-  const explorers = roots.map((root) => new Explorer(root, root.id, { address, workerText, images }));
+  const explorers = roots.map((root) => new Explorer(root, root.id, { address, workerText, images, version }));
   for (const list of document.querySelectorAll("ol.marginlab-scene")) stage(list, explorers);
   prepare();
   // The same link again is no change of the address.

@@ -13,6 +13,7 @@ export const SCENE = `
 .marginlab-scened > .marginlab-scene > li.marginlab-passing { border-color: #1a74cf; }
 html[data-theme="dark"] .marginlab-scened > .marginlab-scene > li.marginlab-passing { border-color: #6db5ff; }
 .marginlab-scened > .marginlab-scene > li:last-child { min-height: 100vh; }
+.output:has(> [hidden]:only-child) { display: none; } /* where it stood */
 .marginlab-moment { margin: 0 0 4px; }
 .marginlab-moment img { display: block; width: min(340px, 100%); }
 .marginlab-moment figcaption { font-size: 0.9em; }

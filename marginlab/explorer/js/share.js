@@ -1,6 +1,6 @@
 // "embed": a dialog that makes the link to an explorer alone, and the line that puts it into a page of one's own.
 
-import { queryOf } from "./link.js";
+import { write } from "./link.js";
 import { FAMILY } from "./tables.js";
 
 const HEIGHT = 720; // px: all of an explorer, at a width from 700 px on
@@ -49,7 +49,7 @@ const FILE = "This page is a file, which others cannot open. Write here where th
 const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
 
 /** The link to an explorer alone; book: the address of the book's folder, settings and withheld as in link.js. */
-export const linkOf = (book, settings, withheld) => `${book}embed.html#explorer?${queryOf(settings, withheld)}`;
+export const linkOf = (book, settings, withheld) => `${book}embed.html#explorer?${write(settings, withheld)}`;
 
 /** The line of HTML with which it stands in a page. */
 export function lineOf(link, { head }) {
@@ -93,21 +93,21 @@ function open(opener, { settings, controls }, home) {
   $("#mle-book").value = home;
   const chosen = (what) =>
     [...dialog.querySelectorAll(`[name=${what}]:checked`)].map((/** @type {any} */ it) => it.value);
-  const write = () => {
+  const fill = () => {
     const book = $("#mle-book").value.trim();
     const link = linkOf(book && book.replace(/\/?$/, "/"), settings, { hide: chosen("hide"), lock: chosen("lock") });
     $("#mle-file").textContent = book ? "" : FILE;
     $("#mle-link").value = link;
     $("#mle-line").value = lineOf(link, settings);
   };
-  dialog.addEventListener("input", write);
+  dialog.addEventListener("input", fill);
   for (const button of dialog.querySelectorAll("[data-copy]"))
     button.addEventListener("click", () => copy(button, $(`#${button.getAttribute("data-copy")}`)));
   dialog.addEventListener("close", () => {
     dialog.remove();
     opener.focus();
   });
-  write();
+  fill();
   document.body.append(dialog);
   dialog.showModal();
 }

@@ -157,14 +157,18 @@ export function told(scene) {
   return `<b class="mlx-red">Broken by ${FORMS[settings.naive].title}: ${short}</b> ${long}`;
 }
 
+const digit = (label) => `${label === 8 ? "an" : "a"} ${label}`;
+
 /** Who ended a run, in a few words. */
 export function epitaph({ example, label }) {
-  return example == null ? "The run has no finite loss." : `Training image ${grouped(example)}, a ${label}, ended it.`;
+  return example == null
+    ? "The run has no finite loss."
+    : `Training image ${grouped(example)}, ${digit(label)}, ended it.`;
 }
 
 /** How a run ended whose last frame has `died`, in a sentence of its own. */
 export function ended({ step, example, label, why }) {
-  const which = example == null ? "" : `, at training image ${grouped(example)}, a ${label}`;
+  const which = example == null ? "" : `, at training image ${grouped(example)}, ${digit(label)}`;
   return `The run ended in NaN at step ${grouped(step)}${which}. ${why}`;
 }
 
