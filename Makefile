@@ -8,13 +8,14 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 TEST = $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help book html pdf zip lab test test-all test-rounding bench bench-quick lint constraints clean
+.PHONY: help book html pdf zip slides lab test test-all test-rounding bench bench-quick lint constraints clean
 help:
 	@echo "make book   build the book and serve it on localhost     (first time about 10 minutes, then seconds;"
 	@echo "            its landing page within a minute; a release's at once: make book FROM=marginlab-VERSION.zip)"
 	@echo "make html   build the book into _build/html"
 	@echo "make pdf    print the book into _build/marginlab.pdf      (needs a Chromium, and no TeX)"
 	@echo "make zip    put the whole book, with the PDF and the notebooks, into _build/marginlab-VERSION.zip"
+	@echo "make slides make a deck of each chapter from the book, into _build/slides"
 	@echo "make lab    open the lessons in JupyterLab"
 	@echo "make test   run the tests                                (about half an hour)"
 	@echo "make test-all       with every parameter, on PyTorch too, and under other rounding (about two hours)"
@@ -58,6 +59,9 @@ pdf: $(VENV)/.test,book
 
 zip: html pdf
 	@$(PY) book/zipped.py _build
+
+slides: html
+	@$(PY) book/slides.py _build
 
 lab: $(VENV)/.lab
 	@echo "Opening JupyterLab on the lessons (Ctrl+C ends it) ..."

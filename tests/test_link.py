@@ -116,6 +116,25 @@ def test_a_link_says_what_it_names_and_whether_it_goes_on(v8):
     assert not v8.evaluate("q => link.read(q)", "head=arcface&margin=0.8")["on"]
 
 
+def test_a_link_hides_and_locks_controls_that_there_are(v8):
+    found = v8.evaluate("q => link.read(q)", "head=cosface&hide=scale,naive,scale&lock=seed")
+    assert found["words"] == ""
+    assert found["withheld"] == {"hide": ["scale", "naive"], "lock": ["seed"]}
+    assert v8.evaluate("q => link.read(q)", "head=cosface")["withheld"] is None
+    assert v8.evaluate("q => link.read(q)", "head=cosface&hide=")["withheld"] == {"hide": [], "lock": []}
+    query = "head=cosface&margin=0.3&scale=64&seed=1&moves=margin:0.2&hide=scale,naive&lock=seed"
+    again = "q => { const { settings, withheld } = link.read(q); return link.write(settings, withheld); }"
+    assert v8.evaluate(again, query) == query
+    for name in ("constructor", "__proto__", "Scale", "hide", " scale"):
+        found = v8.evaluate("q => link.read(q)", f"head=cosface&hide={name}")
+        assert f"there is no control called “{name}”" in found["words"]
+        assert found["withheld"] == {"hide": [], "lock": []}
+    # Where no head is named the run stays as it was, and what is hidden is hidden all the same.
+    found = v8.evaluate("q => link.read(q)", "lock=head,nothing")
+    assert found["withheld"] == {"hide": [], "lock": ["head"]}
+    assert found["words"].endswith("And there is no control called “nothing”.")
+
+
 # From here on.
 
 START = {"head": "arcface", "naive": None, "margin": 0.3, "scale": 30, "seed": 0}

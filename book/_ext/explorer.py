@@ -10,6 +10,7 @@ js/link.js says what it may ask for, and tests/test_try_links.py that each asks 
 An ordered list right after an explorer's cell is its scene: js/scene.js takes the run through it.
 """
 
+import contextlib
 import pickle
 import re
 from pathlib import Path
@@ -42,11 +43,10 @@ def _explorers(doctree):
     return [node for node in raw if f'class="{page.CLASS}"' in node.astext()]
 
 
-def _rerun(app, doctree):
-    found = _explorers(doctree)
-    if not found:
-        return
-    from marginlab.explorer import engine, page
+@contextlib.contextmanager
+def runs(app):
+    """A function that gives the page's own run of some settings: the one that was kept, else it trains."""
+    from marginlab.explorer import engine
 
     kept = Path(app.doctreedir).parent / ".runs"
     started = []
@@ -65,13 +65,23 @@ def _rerun(app, doctree):
         return pickle.loads(path.read_bytes())
 
     try:
+        yield run
+    finally:
+        for each in started:
+            each.close()
+
+
+def _rerun(app, doctree):
+    found = _explorers(doctree)
+    if not found:
+        return
+    from marginlab.explorer import page
+
+    with runs(app) as run:
         for node in found:
             node.replace_self(
                 nodes.raw("", page.rerun(node.astext(), run), format="html", classes=node["classes"])
             )
-    finally:
-        for each in started:
-            each.close()
 
 
 def _link(app, doctree):

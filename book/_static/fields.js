@@ -59,7 +59,11 @@
   function verdict(field, text) {
     const at = step(field, text);
     if (!at && field.dataset.kind === "word") return ["", "Write one of the two words."];
-    if (!at) return ["", "That is no number. Write one such as 0.25, -3 or 1e-4, with a point; expressions are for the notebook."];
+    if (!at)
+      return [
+        "",
+        "That is no number. Write one such as 0.25, -3 or 1e-4, with a point; expressions are for the notebook.",
+      ];
     if (sha256(`${field.dataset.salt}:${at}`) === field.dataset.mark) return ["true", "Right."];
     return ["false", "Not right yet. Work it out once more, or run the cell after it in the notebook."];
   }

@@ -58,8 +58,10 @@ export function padOf(canvas, drawn) {
     cancelAnimationFrame(asked);
     asked = requestAnimationFrame(() => drawn(asMnist(strokes)));
   };
-  const add = ({ offsetX, offsetY }) => {
-    strokes.at(-1).push([(offsetX / canvas.clientWidth) * SIDE, (offsetY / canvas.clientHeight) * SIDE]);
+  const add = ({ clientX, clientY }) => {
+    // By the box on the screen: on a page that is zoomed for a projector offsetX is in other pixels than clientWidth.
+    const { left, top, width, height } = canvas.getBoundingClientRect();
+    strokes.at(-1).push([((clientX - left) / width) * SIDE, ((clientY - top) / height) * SIDE]);
     changed();
   };
   canvas.addEventListener("pointerdown", (event) => {

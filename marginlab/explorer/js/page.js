@@ -12,8 +12,10 @@ import { fromAddress, read, toAddress } from "./link.js";
 import { anew, goOn, inCommon, present, stagesOf } from "./moves.js";
 import { SCENE, Scene } from "./scene.js";
 import { complete } from "./settings.js";
+import { makeShare, SHARE } from "./share.js";
 import { IMAGES, MOST_MOVES, RECIPE } from "./tables.js";
 import { createView } from "./view.js";
+import { withhold } from "./withheld.js";
 import { ended } from "./words.js";
 
 const PAUSE = 700; // ms without a key after which a formula is trained
@@ -57,12 +59,13 @@ class Explorer {
   guess = null; // the accuracy at which the reader thinks that it will end, a share
   lost = ""; // what is told of a file of images that did not load
   psi = undefined; // the last formula of the reader's
+  withheld = { hide: [], lock: [] }; // controls that a link hides or locks
   written = null; // settings with a formula that is drawn, and not trained yet
   pause = 0; // what will train it
   /** @type {null | { images: Uint8Array[], answer: (found: any) => void }} */
   guests = null; // images of another script of the page, and whom to tell where they lie
 
-  constructor(root, name, { workerText, images, version }) {
+  constructor(root, name, { address, workerText, images, version }) {
     this.root = root;
     this.name = name;
     this.workerText = workerText;
@@ -87,6 +90,8 @@ class Explorer {
     this.guessRow = guess;
     this.view.near.append(this.controls.near, ...(this.short ? presets : [guess]), this.status);
     this.view.far.append(this.controls.far, ...(this.short ? [guess] : []));
+    if (!this.short && !document.body.hasAttribute("data-alone"))
+      root.querySelector("[data-do=code]").after(makeShare(() => this.shared(), address));
     this.handIn = this.short || lacking.length ? null : new HandIn(root.querySelector(".marginlab-numbers"), version);
     this.dock = new Dock(root);
     this.show(brought);
@@ -109,10 +114,17 @@ class Explorer {
     this.say();
   }
 
-  showControls() {
+  showControls(settings = present(this.settings)) {
     // A formula and its letters take the room of it, and all must be on a screen at once.
-    this.guessRow.style.display = this.settings.head === "own" ? "none" : "";
-    showControls(this.controls, present(this.settings), this.on);
+    this.guessRow.style.display = settings.head === "own" ? "none" : "";
+    showControls(this.controls, settings, this.on);
+    withhold(this.root, this.withheld);
+  }
+
+  /** What of this explorer a page of somebody else's may have. */
+  shared() {
+    const named = (control) => [control.name, control.closest("label").querySelector(".mlp-name").textContent];
+    return { settings: this.settings, controls: [...this.root.querySelectorAll(".mlp [name]")].map(named) };
   }
 
   listen() {
@@ -164,7 +176,7 @@ class Explorer {
     if (wrong) return;
     this.psi = psi;
     this.written = complete({ head: "own", naive: null, ...present(this.settings), psi });
-    showControls(this.controls, this.written, this.on);
+    this.showControls(this.written);
     this.view.preview({ ...this.about(this.settings.moves.length), ...this.written });
     this.pause = setTimeout(() => this.trainWritten(), PAUSE);
   }
@@ -207,6 +219,8 @@ class Explorer {
   /** Does what a link asks. Of one that names no head nothing can be taken: the run that is shown stays. */
   follow(link) {
     this.wrong = link.words;
+    this.withheld = link.withheld ?? this.withheld;
+    withhold(this.root, this.withheld);
     if (!link.settings) return this.say();
     const { moves, psi } = link.settings;
     const { seed = this.settings.seed, ...values } = link.values;
@@ -297,7 +311,7 @@ class Explorer {
     cancelAnimationFrame(this.asked);
     this.asked = requestAnimationFrame(async () => {
       const mine = this.run;
-      toAddress(this.name, this.settings);
+      toAddress(this.name, this.settings, this.withheld);
       // Who goes on from a run that was of all images waits for all.
       const which = this.ready || this.settings.moves.length ? "all" : "first";
       if (!this.ready) this.say(`Fetching the ${which === "all" ? "70,000" : `first ${FEW}`} images …`);
@@ -424,12 +438,12 @@ function stage(list, explorers) {
  */
 export function start(address, workerText, version) {
   document.head.append(
-    Object.assign(document.createElement("style"), { textContent: STYLE + DOCKED + SCENE + HANDED }),
+    Object.assign(document.createElement("style"), { textContent: STYLE + DOCKED + SCENE + HANDED + SHARE }),
   );
   const images = imagesFrom(address);
   const roots = [...document.querySelectorAll(".marginlab-explorer")];
   roots.forEach((root, i) => (root.id = i ? `explorer-${i + 1}` : "explorer"));
-  const explorers = roots.map((root) => new Explorer(root, root.id, { workerText, images, version }));
+  const explorers = roots.map((root) => new Explorer(root, root.id, { address, workerText, images, version }));
   for (const list of document.querySelectorAll("ol.marginlab-scene")) stage(list, explorers);
   prepare();
   // The same link again is no change of the address.

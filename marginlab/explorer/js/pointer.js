@@ -33,7 +33,8 @@ export function pointAt(canvas, labels, state, look) {
   const found = (event) => {
     const edge = canvas.getBoundingClientRect();
     const most = event.pointerType === "touch" ? 26 : 14;
-    return nearest(state.places, event.clientX - edge.left, event.clientY - edge.top, most);
+    const zoom = edge.width / canvas.clientWidth || 1; // of the page, where it is projected
+    return nearest(state.places, (event.clientX - edge.left) / zoom, (event.clientY - edge.top) / zoom, most);
   };
   canvas.addEventListener("pointermove", (event) => {
     if (event.pointerType !== "touch") look(found(event) ?? state.focus);

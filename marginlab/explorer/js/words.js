@@ -161,7 +161,9 @@ const digit = (label) => `${label === 8 ? "an" : "a"} ${label}`;
 
 /** Who ended a run, in a few words. */
 export function epitaph({ example, label }) {
-  return example == null ? "The run has no finite loss." : `Training image ${grouped(example)}, ${digit(label)}, ended it.`;
+  return example == null
+    ? "The run has no finite loss."
+    : `Training image ${grouped(example)}, ${digit(label)}, ended it.`;
 }
 
 /** How a run ended whose last frame has `died`, in a sentence of its own. */
