@@ -47,8 +47,8 @@ SAMPLED = {
     "test_checks": 8,
     "test_room": 5,
     "test_engine": 4,
-    "test_explorer": 4,
-    "test_explorer_page": 4,
+    "test_explorer": 3,
+    "test_explorer_page": 3,
 }
 
 

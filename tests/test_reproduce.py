@@ -240,6 +240,7 @@ def test_small_run_writes_its_result(small):
     assert arcface | {"seconds": 0} == cosface | {"seconds": 0}
 
 
+@pytest.mark.full
 def test_small_run_leaves_the_full_one(small):
     out, _ = small
     assert (out / "reproduction.json").read_text() == "the full run's"
