@@ -502,27 +502,36 @@ def test_kernels_refuse_what_they_would_read_beside(engine, call, change, words)
 @pytest.mark.parametrize(
     "text", ["import x from './y.js';", "export default 1;", "export { a };", "export let a;"]
 )
-def test_what_the_bundler_does_not_know_it_refuses(monkeypatch, text):
-    monkeypatch.setattr(bundle, "source", lambda name, here: f"const a = 1;\n{text}\n")
+def test_what_the_bundler_does_not_know_it_refuses(tmp_path, text):
+    (tmp_path / "odd.js").write_text(f"const a = 1;\n{text}\n")
     with pytest.raises(ValueError, match="must import and export as the others do"):
-        bundle.bundle.__wrapped__("odd")
+        bundle.bundle("odd", here=tmp_path)
 
 
-def test_a_bundle_has_each_module_after_those_that_it_imports(tmp_path, monkeypatch):
+def test_two_modules_of_one_name_are_refused(tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.js").write_text("export const a = 1;\n")
+    (tmp_path / "a.js").write_text('import { a } from "./other/a.js";\nexport const b = a;\n')
+    with pytest.raises(ValueError, match=r"names of their own, got \['a'\] twice"):
+        bundle.bundle("a", here=tmp_path)
+
+
+def test_a_bundle_has_each_module_after_those_that_it_imports(tmp_path):
     names = [path.stem for path in bundle.HERE.glob("*.js")]
     assert len(names) > 20
     for name in names:
         order = bundle.order(name)
-        assert order[-1] == name
+        assert order[-1].stem == name
         for k, each in enumerate(order):
-            assert {found for _, found in bundle.IMPORT.findall(bundle.source(each))} <= set(order[:k])
-    # A module may export what another is called: neither hides the other.
+            imported = {stem for *_, stem in bundle.IMPORT.findall(bundle.source(each))}
+            assert imported <= {path.stem for path in order[:k]}
+    # A module may export what another is called: neither hides the other. And it may stand in another folder.
     for name, text in {
-        "a": "export const b = 1;",
-        "b": 'import { b } from "./a.js";\nexport const c = b + 1;',
+        "deep/a": "export const b = 1;",
+        "b": 'import { b } from "./deep/a.js";\nexport const c = b + 1;',
     }.items():
+        (tmp_path / f"{name}.js").parent.mkdir(exist_ok=True)
         (tmp_path / f"{name}.js").write_text(text + "\n")
-    monkeypatch.setattr(bundle, "HERE", tmp_path)
     racer = v8()
-    assert racer.eval(f"{bundle.bundle.__wrapped__('b')}; $b.c") == 2
+    assert racer.eval(f"{bundle.bundle('b', here=tmp_path)}; $b.c") == 2
     racer.close()

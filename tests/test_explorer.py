@@ -410,7 +410,7 @@ def page(browser):
     def serve(route):
         name = route.request.url.rsplit("/", 1)[1]
         if name.endswith(".js"):
-            route.fulfill(body=bundle.source(name[:-3]), content_type="text/javascript")
+            route.fulfill(body=bundle.source(bundle.HERE / name), content_type="text/javascript")
         else:
             head = '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
             route.fulfill(body=head + '<body><div id="root"></div>', content_type="text/html")

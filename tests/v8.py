@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from marginlab.explorer.bundle import bundle, order
+from marginlab.explorer.bundle import HERE, bundle, order
 from marginlab.explorer.engine import v8
 
 # JSON has no NaN and no infinity, and none of JavaScript's typed arrays.
@@ -19,10 +19,10 @@ class V8:
     here: their folder, where they are others than the explorer's.
     """
 
-    def __init__(self, *names, here=None):
+    def __init__(self, *names, here=HERE):
         self._racer = v8()
         self._racer.eval("globalThis.self = globalThis")
-        globals_ = "".join(f"self.{name} = ${name};" for name in order(*names, here=here))
+        globals_ = "".join(f"self.{path.stem} = ${path.stem};" for path in order(*names, here=here))
         self._racer.eval(f"(() => {{ {bundle(*names, here=here)}\n{globals_} }})(); self.said = {SAID}; 0")
 
     def evaluate(self, script, argument=None):

@@ -476,10 +476,9 @@ def table(root: Path) -> dict[str, list[str]]:
 
 def script(root: Path) -> str:
     """The one script of the pages, from the modules in `book/asking`."""
-    from marginlab.explorer.bundle import bundle
+    from marginlab.explorer import bundle
 
-    start = f"$start.start({json.dumps(table(root))});"
-    return f'(() => {{\n"use strict";\n{bundle("start", here=SCRIPTS)}\n{start}\n}})();\n'
+    return bundle.script(f"$start.start({json.dumps(table(root))});", "start", here=SCRIPTS)
 
 
 def _write(app):

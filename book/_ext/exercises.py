@@ -73,6 +73,16 @@ def _context(app, pagename, templatename, context, doctree):
         app.add_js_file(SCRIPT, loading_method="defer")
 
 
+def _script(app):
+    from marginlab.explorer import bundle
+
+    if app.builder.format == "html":
+        static = app.outdir / "_static"
+        static.mkdir(parents=True, exist_ok=True)
+        text = bundle.script("$fields.start();", "fields", here=Path(app.srcdir, "book", "sheet"))
+        (static / SCRIPT).write_text(text, encoding="utf-8")
+
+
 def _release(app, exception):
     if exception is None and app.builder.format == "html":
         from marginlab.course import release
@@ -82,6 +92,7 @@ def _release(app, exception):
 
 def setup(app):
     app.connect("builder-inited", _write)
+    app.connect("builder-inited", _script)
     app.connect("env-get-outdated", _found)
     app.connect("doctree-read", _link)
     app.connect("html-page-context", _context, priority=100)

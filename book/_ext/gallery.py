@@ -12,9 +12,9 @@ CLASS, SCRIPT = "marginlab-gallery", "marginlab-gallery.js"
 
 def script():
     """The modules of the gallery as one script, whose names are not the page's."""
-    from marginlab.explorer.bundle import bundle
+    from marginlab.explorer import bundle
 
-    return f'(() => {{\n"use strict";\n{bundle("gallery")}\n$gallery.start();\n}})();\n'
+    return bundle.script("$gallery.start();", "gallery")
 
 
 def _write(app):

@@ -67,18 +67,18 @@ def look() -> dict[str, Any]:
     return colours | {"titles": {head: member.title for head, member in FAMILY.items()}}
 
 
-def bundled(name: str) -> str:
-    """A module of `book/figures` with its imports, without indents and comments: a page is light."""
-    from marginlab.explorer.bundle import bundle
-
-    text = re.sub(r"^[ \t]+| // .*$", "", bundle(name, here=MODULES), flags=re.M)
+def _light(text):
+    """Without indents, and without comments at the ends of lines."""
+    text = re.sub(r"^[ \t]+| // .*$", "", text, flags=re.M)
     return re.sub(r"(?<=[,;{(\[])\n", "", text)  # every statement has its semicolon
 
 
 def script() -> str:
     """The one script of the pages that have figures."""
+    from marginlab.explorer import bundle
+
     start = f"$page.start({json.dumps(look(), ensure_ascii=False)});"
-    return f'(() => {{\n"use strict";\n{bundled("page")}\n{start}\n}})();\n'
+    return _light(bundle.script(start, "page", here=MODULES))
 
 
 def stills(data: dict[str, Any]) -> dict[str, dict[str, str]]:
@@ -86,11 +86,12 @@ def stills(data: dict[str, Any]) -> dict[str, dict[str, str]]:
 
     data: of those that show a trained run what they need of it.
     """
+    from marginlab.explorer.bundle import bundle
     from marginlab.explorer.engine import v8
 
     racer: Any = v8()
     try:
-        racer.eval(f"globalThis.F = (() => {{ {bundled('still')}\nreturn $still; }})(); 0")
+        racer.eval(f"globalThis.F = (() => {{ {bundle('still', here=MODULES)}\nreturn $still; }})(); 0")
         asked = [[name, look(), data.get(name)] for name in FIGURES.values()]
         found = racer.eval(f"JSON.stringify({json.dumps(asked)}.map(each => F.still(...each)))")
     finally:

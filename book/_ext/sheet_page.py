@@ -159,7 +159,7 @@ class Field:
         return "number" if abs(self.right) > ZERO else "zero"
 
     def step(self, value: Any) -> str:
-        """The step on which a value lies, as the page's script names it (book/_static/fields.js)."""
+        """The step on which a value lies, as the page's script names it (book/sheet/fields.js)."""
         if not isinstance(value, numbers.Real):
             return str(value).strip().strip("\"'").lower()
         if abs(value) <= ZERO:

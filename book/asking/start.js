@@ -1,8 +1,9 @@
-// Questions, predictions, progress and the review, on every page.
+// Questions, predictions, progress, the review and the report of a problem, on every page.
 
 import { predictions } from "./predictions.js";
 import { progress } from "./progress.js";
 import { questions } from "./questions.js";
+import { report } from "./report.js";
 import { review } from "./review.js";
 
 /** table: {lesson: the names of all that it asks} */
@@ -11,4 +12,5 @@ export function start(table) {
   predictions();
   progress(table);
   review();
+  report();
 }

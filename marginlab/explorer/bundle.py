@@ -1,7 +1,8 @@
 """The explorer's JavaScript as one text: for a page that is a file, a notebook's widget, and a bare V8.
 
-The modules in js/ import each other by `import {…} from "./name.js"`, and export functions, classes and
-constants where they are declared. One of them, "tables", has no file: it is Python's tables as JSON.
+The modules in js/ import each other by `import {…} from "./name.js"`, a book's modules import them by the way
+from folder to folder, and all export functions, classes and constants where they are declared. One of them,
+"tables", has no file: it is Python's tables as JSON.
 """
 
 import dataclasses
@@ -26,13 +27,14 @@ __all__ = [
     "MOST_MOVES",
     "bundle",
     "order",
+    "script",
     "sliders",
     "source",
     "standalone",
 ]
 
 
-HERE = Path(__file__).parent / "js"
+HERE = Path(__file__).resolve().parent / "js"
 MEMBERS = FAMILY | {"own": OWN}  # what an explorer offers
 MOST_MOVES = 20  # that may go on from one start
 # The files of images: how many to train with and to test with, and how often each is seen. The first comes
@@ -41,7 +43,7 @@ IMAGES = {
     "first": {"train": 6000, "test": 1000, "epochs": 10},
     "all": {"train": 60000, "test": 10000, "epochs": RECIPE.epochs},
 }
-IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
+IMPORT = re.compile(r'^import (\{[^}]*\}) from "(\.[./\w]*/(\w+)\.js)";$', re.MULTILINE)
 COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*(?:(?!\*/).)*\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))", re.MULTILINE)
 
@@ -73,42 +75,50 @@ def _tables():
     return "\n".join(f"export const {name} = {json.dumps(table)};" for name, table in tables.items())
 
 
-def source(name: str, here: Path | None = None) -> str:
+def source(path: Path) -> str:
     """The text of a module: its file, or for "tables" what `family`, `forms` and `recipe` say."""
-    return _tables() if name == "tables" else ((here or HERE) / f"{name}.js").read_text(encoding="utf-8")
+    return _tables() if path == HERE / "tables.js" else path.read_text(encoding="utf-8")
 
 
-def order(*names: str, here: Path | None = None) -> list[str]:
-    """These modules and all that they import, each after those that it imports itself."""
-    found = {}
+def order(*names: str, here: Path = HERE) -> list[Path]:
+    """These modules of a folder and all that they import, each after those that it imports itself.
 
-    def visit(name):
-        if name not in found:
-            for imported in IMPORT.findall(source(name, here)):
-                visit(imported[1])
-            found[name] = True
+    Raises:
+        ValueError: for two modules of one name, from two folders.
+    """
+    found: dict[Path, None] = {}
+
+    def visit(path):
+        if path not in found:
+            for _, imported, _ in IMPORT.findall(source(path)):
+                visit((path.parent / imported).resolve())
+            found[path] = None
 
     for name in names:
-        visit(name)
+        visit((here / f"{name}.js").resolve())
+    stems = [path.stem for path in found]
+    if twice := {stem for stem in stems if stems.count(stem) > 1}:
+        raise ValueError(f"modules of one text must have names of their own, got {sorted(twice)} twice")
     return list(found)
 
 
 @functools.cache
-def bundle(*names: str, here: Path | None = None) -> str:
+def bundle(*names: str, here: Path = HERE) -> str:
     """Modules, and all that they import, as one text in which `$name` has what the module "name" exports.
 
     Browsers load no modules from files. So each becomes a function, `nameModule`, whose text a worker can
     be given too, and `$name` is what it has returned. here: their folder, where it is not the explorer's.
 
     Raises:
-        ValueError: for an import or an export of another kind than those that the modules have.
+        ValueError: for an import or an export of another kind than those that the modules have, and for
+            two modules of one name.
     """
-    return "\n".join(_wrapped(name, source(name, here)) for name in order(*names, here=here))
+    return "\n".join(_wrapped(path.stem, source(path)) for path in order(*names, here=here))
 
 
 def _wrapped(name, text):
     exports = EXPORT.findall(text)
-    text = EXPORT.sub("", IMPORT.sub(r"const \1 = $\2;", text))
+    text = EXPORT.sub("", IMPORT.sub(r"const \1 = $\3;", text))
     left = re.search(r"^(import|export)\b.*", text, re.MULTILINE)
     if left:
         raise ValueError(f"{name}.js must import and export as the others do, got {left[0]!r}")
@@ -117,7 +127,12 @@ def _wrapped(name, text):
     return f"const {name}Module = {body};\nconst ${name} = {name}Module();\n"
 
 
+def script(start: str, *names: str, here: Path = HERE) -> str:
+    """A bundle as a page's script, whose names are not the page's, with the statement that starts it."""
+    return f'(() => {{\n"use strict";\n{bundle(*names, here=here)}\n{start}\n}})();\n'
+
+
 def standalone(name: str) -> str:
     """An expression for a worker's text: a module and its imports, from the bundle before it."""
-    parts = ", ".join(f"`const ${part} = (${{{part}Module}})();`" for part in order(name))
+    parts = ", ".join(f"`const ${path.stem} = (${{{path.stem}Module}})();`" for path in order(name))
     return f'[{parts}].join("\\n")'

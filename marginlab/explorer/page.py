@@ -172,7 +172,7 @@ def files() -> dict[str, str]:
 def _script():
     """The modules of a page as one script for a file:// page; those that train go into a worker too."""
     start = f'$page.start(document.currentScript.src, {bundle.standalone("worker")}, "{version()}");'
-    return f'(() => {{\n"use strict";\n{bundle.bundle("worker", "page")}\n{start}\n}})();\n'
+    return bundle.script(start, "worker", "page")
 
 
 @functools.cache

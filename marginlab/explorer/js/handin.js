@@ -1,5 +1,6 @@
 // "Hand in this run": under an explorer a fold with a field for a name, and the receipt of the run that has ended.
 
+import { copied } from "./clipboard.js";
 import { save } from "./poster.js";
 import { HEADER, LONGEST_NAME, receipt, tidy } from "./receipt.js";
 
@@ -88,14 +89,9 @@ export class HandIn {
 
   async #copy() {
     const { said, shown } = this.parts;
-    try {
-      await navigator.clipboard.writeText(this.#line);
-      said.textContent = "Copied. Paste it where your course wants it.";
-    } catch {
-      // No right to the clipboard: it is marked, to be copied by hand.
-      shown.focus();
-      said.textContent = "The line is marked: copy it by Ctrl+C, or ⌘C.";
-    }
+    said.textContent = (await copied(this.#line, shown))
+      ? "Copied. Paste it where your course wants it."
+      : "The line is marked: copy it by Ctrl+C, or ⌘C.";
   }
 
   #save() {

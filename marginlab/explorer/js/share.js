@@ -1,5 +1,6 @@
 // "embed": a dialog that makes the link to an explorer alone, and the line that puts it into a page of one's own.
 
+import { copied } from "./clipboard.js";
 import { write } from "./link.js";
 import { FAMILY } from "./tables.js";
 
@@ -73,15 +74,9 @@ function rowOf([name, title]) {
   return row;
 }
 
-/** Copies what a field holds; where there is no right to, it is marked, to be copied by hand. */
+/** Copies what a field holds, and says so on the button. */
 async function copy(button, field) {
-  field.select();
-  try {
-    await navigator.clipboard.writeText(field.value);
-    button.textContent = "copied";
-  } catch {
-    button.textContent = "marked: copy it by hand";
-  }
+  button.textContent = (await copied(field.value, field)) ? "copied" : "marked: copy it by hand";
 }
 
 /** Opens the dialog. home: the address of the book's folder; "" where it is on no web. */

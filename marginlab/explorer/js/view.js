@@ -5,6 +5,7 @@
 //
 // settings, frame: as in frame.js.
 
+import { copied } from "./clipboard.js";
 import { code } from "./code.js";
 import { angles, between, blend, fates, finite } from "./frame.js";
 import { CSS, DARK, isDark, LIGHT, watchLooks, whenPrinted } from "./looks.js";
@@ -206,14 +207,12 @@ function actionsOf(parts, state, timeline, own, scene, walk) {
     leave: () => walk.leave(),
     async code(button) {
       const text = code(state.settings.stages ?? [state.settings]);
-      try {
-        await navigator.clipboard.writeText(text);
+      if (await copied(text)) {
         const label = button.textContent;
         button.textContent = "copied";
         setTimeout(() => (button.textContent = label), 1200);
-      } catch {
-        // No right to the clipboard: show it, to be copied by hand.
-        say.innerHTML = "<pre></pre>";
+      } else {
+        say.innerHTML = "<pre></pre>"; // to be copied by hand
         say.firstChild.textContent = text;
       }
     },
