@@ -37,8 +37,11 @@ export function showPoint({ image, which, bars }, images, { frame, thetas, colou
   const values = logits(frame, focus, settings);
   const read = answer(frame, focus, settings);
   const theta = Number.isFinite(thetas[focus]) ? degrees(thetas[focus]) : "none";
-  write(which, `Digit ${labels[focus]}, read as ${read < 0 ? "nothing" : read}. θ to its class: ${theta}.`);
-  bars.title = settings.head === "softmax" && !frame.linear ? "Cosines" : "Logits";
+  const what = settings.head === "softmax" && !frame.linear ? "cosines" : "logits";
+  write(
+    which,
+    `Digit ${labels[focus]}, read as ${read < 0 ? "nothing" : read}. θ to its class: ${theta}. Its ${what}, class by class:`,
+  );
   const [low, high] = [min(...values), max(...values)];
   const shown = (v) => (Number.isFinite(v) ? v.toFixed(abs(v) < 10 ? 1 : 0).replace("-", "−") : "NaN");
   const bar = (v, j) =>
