@@ -164,7 +164,7 @@ def test_by_keys_and_by_touch_a_formula_lists_its_symbols(arcface):
     arcface.keyboard.press("Escape")
     formula.locator(".marginlab-list").click()
     said = card.inner_text()
-    assert all(f" {name}." in said for name in ("angle between x and wj", "margin"))
+    assert all(f" {name}." in said for name in ("angle between x and wⱼ", "margin"))
     arcface.locator("article h1").click()
     assert card.is_hidden()
 

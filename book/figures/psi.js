@@ -77,12 +77,12 @@ export const patches = {
     const breaks = { fallback: 180 - m / DEGREE, "easy margin": 90 + 1e-9 }; // at 90° itself the margin is still there
     const rows = Object.entries(PATCHES).map(([name, patch], k) => ({
       name,
-      colour: look.palette[k],
+      colour: look.palette[[0, 1, 4][k]],
       points: broken(grid, (v) => [v, patch(v * DEGREE, m)], breaks[name]),
       here: patch(angle * DEGREE, m),
     }));
     sketch.series(rows, angle, [60, sketch.box.bottom - 54]);
-    sketch.legend([["unrolled", look.ink]], 60, sketch.box.bottom - 9);
+    sketch.legend([["unrolled", look.faint]], 60, sketch.box.bottom - 9);
     return sketch.told(jumped(m, angle));
   },
 };

@@ -8,7 +8,7 @@ export const STYLE = `
 .mlp { display: grid; min-width: 0; border: 0; margin: 0; padding: 0;
   font: 14px/1.4 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 /* One line each: name, slider, value; and of all of them in line. */
-.mlp label { display: grid; grid-template-columns: 4.6em minmax(0, 1fr) 9.2em; gap: 0 8px; align-items: center;
+.mlp label { display: grid; grid-template-columns: 5.2em minmax(0, 1fr) 9.2em; gap: 0 8px; align-items: center;
   min-height: 33px; margin: 0; }
 .mlp .mlp-name { font-weight: 650; white-space: nowrap; }
 .mlp input, .mlp select { width: 100%; min-width: 0; margin: 0; font: inherit; }
@@ -16,7 +16,7 @@ export const STYLE = `
 .mlp select { grid-column: 2 / 4; height: 28px; color: inherit; background: transparent; padding: 0 6px;
   border: 1px solid #8b909a; border-radius: 6px; }
 .mlp-formula, .mlp-letters { display: grid; }
-.mlp-formula label { grid-template-columns: 4.6em minmax(0, 1fr); }
+.mlp-formula label { grid-template-columns: 5.2em minmax(0, 1fr); }
 .mlp [name=psi] { height: 30px; color: inherit; background: transparent; padding: 0 8px; border: 1px solid #8b909a;
   border-radius: 6px; font: 14px/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 .mlp [name=psi][aria-invalid=true] { border-color: #a93023; }

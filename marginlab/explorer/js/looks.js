@@ -111,6 +111,8 @@ export const CSS = `
 .mlx-pad canvas { flex: none; width: min(196px, 55cqw); aspect-ratio: 1; touch-action: none; cursor: crosshair;
   background: #f4f5f7; border: 1px solid var(--faint); border-radius: 8px; }
 .mlx-say { min-height: 1.4em; margin-top: 4px !important; }
+/* What a run died of stands above, with its image: to be seen once is enough. */
+.mlx:has(.mlx-died:not([hidden])) .mlx-say { height: 1.4em; overflow: hidden; clip-path: inset(100%); }
 .mlx .mlx-notice { position: absolute; left: 4%; right: 4%; bottom: 4px; z-index: 1; box-shadow: 0 2px 14px #0004;
   border-left: 4px solid var(--red); background: var(--lift); padding: 8px 12px; border-radius: 4px; }
 .mlx-stage { position: relative; }
