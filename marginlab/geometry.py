@@ -34,8 +34,9 @@ def _scaled(x):
     ``(..., d) -> (..., 1), (..., d), (..., 1)``: the size, x divided by it, and
     where x is not the zero vector.
 
-    Naive form: sqrt(sum(x²)). It overflows for ‖x‖ above 1.8e19 and vanishes
-    below 2.6e-23 in float32, and its derivative at zero is 0/0.
+    Naive form: sqrt(sum(x²)). In float32 it overflows for ‖x‖ above 1.8e19 and
+    vanishes below 1.1e-19 (where subnormals are kept, 2.6e-23), and its derivative
+    at zero is 0/0.
     Cure: divide by the largest entry first; put a constant in place of the
     zero vector, whose derivative is then 0. A NaN is not zero, and passes.
     """

@@ -77,6 +77,16 @@ def test_every_chapter_has_a_sheet_of_four_to_eight_exercises():
             assert re.search(r"\*Goal: .+ \d+ minutes, \d+ marks?\. Practises: .+\*", cell.source), cell.id
 
 
+QUARTERS = ("", " and a quarter", " and a half", " and three quarter")
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_the_hours_that_a_sheet_promises_are_those_of_its_exercises(name):
+    text = "\n".join(cell.source for cell in sheet(name).cells if cell.cell_type == "markdown")
+    hours, quarter = divmod(round(sum(map(int, re.findall(r"\*Goal: .+ (\d+) minutes", text))) / 15), 4)
+    assert f"about {('one', 'two', 'three')[hours - 1]}{QUARTERS[quarter]} hours" in text
+
+
 def test_ids_are_the_same_for_nbgrader_and_the_notebook_and_unique_over_the_course():
     names = [about(c).get("grade_id", c.id) for name in SHEETS for c in sheet(name).cells]
     assert names == [c.id for name in SHEETS for c in sheet(name).cells]

@@ -181,6 +181,7 @@ FIGURES = {
     "squares-out-of-range": {
         "1.8e19": lambda: f"{math.sqrt(float32.max):.1e}".replace("+", ""),
         # A square below half the smallest subnormal rounds to 0.
+        "1.1e-19": lambda: f"{math.sqrt(float(float32.smallest_normal)):.1e}",
         "2.6e-23": lambda: f"{math.sqrt(float(float32.smallest_subnormal) / 2):.1e}",
         "1e-6": lambda: f"{math.sqrt(1e-12):.0e}".replace("-0", "-"),
     },

@@ -81,8 +81,8 @@ class branch_not_taken:
 class squares_out_of_range:
     symptom = "After normalising, vectors are not of length 1: huge and tiny ones have vanished."
     why = (
-        "‖x‖² overflows float32 for ‖x‖ above 1.8e19 and vanishes below 2.6e-23. An epsilon hides the "
-        "latter: l2_normalize takes their sum as at least 1e-12, so that all that is shorter than 1e-6 "
+        "‖x‖² overflows float32 for ‖x‖ above 1.8e19, and vanishes below 1.1e-19 where subnormal numbers "
+        "are flushed, as by TensorFlow, else below 2.6e-23. An epsilon hides the latter: l2_normalize takes their sum as at least 1e-12, so that all that is shorter than 1e-6 "
         "comes out too short."
     )
     cure = "Divide by the largest coordinate before squaring: `geometry.unit` and `geometry.norm`."
