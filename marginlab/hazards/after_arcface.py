@@ -472,7 +472,7 @@ class decay_as_a_hidden_rate:
         "counts, and a step of one size turns a shorter vector by more: decay is a learning rate in disguise."
     )
     cure = 'Leave it out: `optimizer.exclude_from_weight_decay(var_names=["class_directions"])`.'
-    met = ("deepinsight/insightface#2103", "derived here: the turn is η‖g‖/‖w‖")
+    met = ("derived here: the turn is η‖g‖/‖w‖",)
     axis, quantity = "steps without an image of the class", "turn of its direction in the next step (°)"
     see = "The same gradient turns a direction that waited by more and more."
     points = (0, 10, 100, 1000)

@@ -35,9 +35,6 @@ class acos_at_one:
     met = (
         "pytorch/pytorch#8069",
         "jax-ml/jax#23649",
-        "auroua/InsightFace_TF#12",
-        "MccreeZhao/FR-Loss-on-Mnist#2",
-        "d3-ai/face-verification-demo#5",
     )
     axis, quantity = "angle θ to the true class (rad)", "size of the gradient of θ in x"
     see = "An angle's gradient has length 1/‖x‖ = 1 at every angle but 0, where it is taken to be 0."
@@ -65,7 +62,7 @@ class acos_at_one:
 
 @record
 class sine_from_the_cosine:
-    symptom = "NaN in the middle of a training that went well, in two or three dimensions."
+    symptom = "NaN in the middle of a training that went well; on our digits in two or three dimensions only."
     why = (
         "d√(1 - c²)/dc = -c/√(1 - c²), infinite at c = 1. Before that it is merely wrong: near 1 float32 "
         "counts in steps of 6e-8, so that at θ = 1e-3 few digits are left in 1 - c² and the gradient is off "
@@ -78,6 +75,8 @@ class sine_from_the_cosine:
         "ronghuaiyang/arcface-pytorch#32",
         "ronghuaiyang/arcface-pytorch#91",
         "ZhaoJ9014/face.evoLVe#117",
+        "MccreeZhao/FR-Loss-on-Mnist#2",
+        "d3-ai/face-verification-demo#5",
         "ktjonsson/keras-ArcFace#2",
     )
     axis, quantity = "angle θ to the true class (rad)", "size of the logit's gradient, s = 64, m = 0.5"
@@ -180,7 +179,7 @@ class jump_of_the_fallback:
         f"{64 * (math.cos(0.5) + 0.5 * math.sin(0.5) - 1):.1f} at s = 64, and no gradient knows of it."
     )
     cure = "`geometry.ucos(θ + m)` is continuous there, and so is its slope."
-    met = ("deepinsight/insightface#228", "deepinsight/insightface#247")
+    met = ("deepinsight/insightface#22", "deepinsight/insightface#228")
     axis, quantity = "angle θ to the true class (rad)", "ψ(θ), m = 0.5"
     see = "A step at π - 0.5 = 2.642, where the formula changes hands."
     points = (2.0, 2.4, 2.6, 2.641, 2.642, 2.7, 3.0, np.pi)
@@ -287,10 +286,7 @@ class degrees_for_radians:
         "cosine rises where it should fall."
     )
     cure = "`heads.ArcFace` takes radians, says so, and refuses anything outside [0, π]."
-    met = (
-        "auroua/InsightFace_TF#1",
-        "KevinMusgrave/pytorch-metric-learning: up to 2.9 margin=28.6, in degrees",
-    )
+    met = ("KevinMusgrave/pytorch-metric-learning: up to 2.9 margin=28.6, in degrees",)
     axis, quantity = "angle θ to the true class (rad)", "ψ(θ), m = 28.6°"
     see = "The naive ψ rises over nearly all angles."
     points = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)

@@ -169,8 +169,9 @@ class cosines_without_a_scale:
     symptom = "Accuracy is fine, but the loss will not fall below about 1.5."
     why = (
         "Cosines lie in [-1, 1], so at scale 1 no probability can come near 1. With a simplex of ten classes "
-        "the loss is at least ln(1 + (C-1)·exp(-C/(C-1))) = 1.377; on a circle of ten it is at least "
-        f"{budget(10, 2, 'normface', scale=1.0).best_loss:.3f}."
+        "the loss is at least ln(1 + (C-1)·exp(-C/(C-1))) = 1.377; on a circle of ten, with images on their own "
+        f"directions, some class has at least {budget(10, 2, 'normface', scale=1.0).best_loss:.3f}, and a search "
+        "found no lower mean."
     )
     cure = "Multiply the cosines by a scale: heads have 30 unless told otherwise. `budget` says what it buys."
     met = ("Wang et al. 2017, NormFace, proposition 2",)
