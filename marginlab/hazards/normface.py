@@ -82,7 +82,7 @@ class squares_out_of_range:
     symptom = "After normalising, vectors are not of length 1: huge and tiny ones have vanished."
     why = (
         "‖x‖² overflows float32 for ‖x‖ above 1.8e19, and vanishes below 1.1e-19 where subnormal numbers are "
-        "flushed, as by TensorFlow, else below 2.6e-23. An epsilon hides the latter: l2_normalize takes their "
+        "flushed, as by TensorFlow, else below 2.6e-23. An epsilon hides this: l2_normalize takes their "
         "sum as at least 1e-12, so that all that is shorter than 1e-6 comes out too short."
     )
     cure = "Divide by the largest coordinate before squaring: `geometry.unit` and `geometry.norm`."
@@ -170,8 +170,8 @@ class cosines_without_a_scale:
     why = (
         "Cosines lie in [-1, 1], so at scale 1 no probability can come near 1. With a simplex of ten classes "
         "the loss is at least ln(1 + (C-1)·exp(-C/(C-1))) = 1.377; on a circle of ten, with images on their "
-        f"own directions, some class has at least {budget(10, 2, 'normface', scale=1.0).best_loss:.3f}, and a "
-        "search found no lower mean."
+        f"own directions, some class has at least {budget(10, 2, 'normface', scale=1.0).best_loss:.3f}, and "
+        "a search found no lower mean."
     )
     cure = "Multiply the cosines by a scale: heads have 30 unless told otherwise. `budget` says what it buys."
     met = ("Wang et al. 2017, NormFace, proposition 2",)
