@@ -62,7 +62,7 @@ class Question:
     def markdown(self) -> str:
         """The question as MyST: HTML around Markdown. Without scripts all reasons are shown."""
         parts = [
-            f'<fieldset class="marginlab-question" id="question-{self.id}">',
+            f'<fieldset class="marginlab-question" id="question-{self.id}" data-mark="{mark(self)}">',
             "<legend>Question</legend>",
         ]
         parts += ["", self.ask.strip(), ""]
@@ -124,7 +124,8 @@ class Prediction:
     def markdown(self) -> str:
         """The prediction as MyST. `_reveal` fills in what is right; without scripts all is shown."""
         parts = [
-            f'<fieldset class="marginlab-prediction" id="prediction-{self.id}" data-prediction="">',
+            f'<fieldset class="marginlab-prediction" id="prediction-{self.id}" data-mark="{mark(self)}" '
+            'data-prediction="">',
             "<legend>Before you look</legend>",
         ]
         parts += ["", self.ask.strip(), ""]
@@ -145,6 +146,13 @@ class Prediction:
         except Exception as error:
             raise AssertionError(f"the right answer to {self.id!r} is not proved: {error!r}") from error
         return value if self.kind == "choice" else _plain(value)
+
+
+def mark(asked: Question | Prediction) -> str:
+    """What tells a question from what another version of the book asks under its name."""
+    from marginlab.course import progress
+
+    return progress.mark(asked.ask, [choice["text"] for choice in asked.choices])
 
 
 def _plain(value):
@@ -476,9 +484,11 @@ def table(root: Path) -> dict[str, list[str]]:
 
 def script(root: Path) -> str:
     """The one script of the pages, from the modules in `book/asking`."""
+    from marginlab import __version__
     from marginlab.explorer import bundle
 
-    return bundle.script(f"$start.start({json.dumps(table(root))});", "start", here=SCRIPTS)
+    start = f"$start.start({json.dumps(table(root))}, {json.dumps(__version__)});"
+    return bundle.script(start, "start", here=SCRIPTS)
 
 
 def _write(app):

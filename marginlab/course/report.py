@@ -1,19 +1,21 @@
-"""What grading leaves for people: the table of marks, the class's page, the sentences on students' pages."""
+"""What grading leaves for people: the table of marks, the class's pages, the sentences on students' pages."""
 
 import collections
 import csv
+import dataclasses
 import html
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbgrader.utils import is_grade
 
 from marginlab.course.sheet import SHEET, cell_name
 
-__all__ = ["COLUMNS", "as_text", "tell", "write_grades", "write_report"]
+__all__ = ["COLUMNS", "Table", "aligned", "as_text", "failed", "tell", "write_class", "write_grades", "write_report"]
 
 COLUMNS: tuple[str, ...] = ("student", "name", "score", "of", "manual", "said")
 # What a spreadsheet takes for a formula, and its wide twins.
@@ -23,6 +25,50 @@ _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 def as_text(value: str) -> str:
     """Text that a spreadsheet shows, whatever it begins with: an apostrophe says that it is text."""
     return "'" + value if value.lstrip(" \u00a0").startswith(_FORMULA) else value
+
+
+def aligned(rows: Iterable[Sequence[Any]], most: int = 44) -> str:
+    """Rows as lines for a terminal, in columns; cells of more letters are cut."""
+    cells = [[" ".join(str(cell).split()) for cell in row] for row in rows]
+    cells = [[text if len(text) <= most else text[: most - 1] + "…" for text in row] for row in cells]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """One table of a class's report, for a page and for a terminal; words: what stands there without rows."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    words: str = "None."
+
+    def text(self) -> str:
+        """The ten first rows, for a terminal."""
+        more = f"\n… and {len(self.rows) - 10} more" if len(self.rows) > 10 else ""
+        body = aligned([self.head, *self.rows[:10]]) + more if self.rows else self.words
+        return f"{self.title}\n{body}"
+
+    def html(self) -> str:
+        """All rows, for a page."""
+        rows = [[html.escape(str(cell)) for cell in row] for row in self.rows]
+        return f"<h2>{self.title}</h2>" + (_table(self.head, rows) if rows else f"<p>{self.words}</p>")
+
+
+def write_class(path: Path, tables: Sequence[Table]) -> None:
+    """Write the page of what a class found hard."""
+    path.write_text(_page("What the class found hard", "".join(it.html() for it in tables)), encoding="utf-8")
+
+
+def failed(graded: Path) -> list[tuple[str, str, int, str]]:
+    """(sheet, check, by how many it was missed, the hint that most of these got) of all that was graded there."""
+    found = sorted(graded.glob(f"autograded/*/*/{SHEET}"))
+    rows = []
+    for sheet in sorted({path.parent.name for path in found}):
+        students = [{"student": path.parents[1].name} for path in found if path.parent.name == sheet]
+        rows += [(sheet, name, n, hints[0][0]) for name, n, hints in _missed(graded, sheet, students)]
+    return sorted(rows, key=lambda row: -row[2])
 
 
 def write_grades(path: Path, rows: Sequence[dict]) -> None:
