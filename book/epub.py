@@ -2,14 +2,15 @@
 
 python book/epub.py _build      # make epub: of _build/html into _build/marginlab.epub
 
-The browser that prints the PDF turns the pages into chapters (ebook/convert.js): formulas as MathML by the book's
-own MathJax, figures as they are, explorers as their pictures, nothing folded, no scripts. Here they are put
-into one file. The same pages give the same file.
+The browser that prints the PDF turns the pages into chapters (ebook/convert.js): formulas as MathML by the
+book's own MathJax, figures as they are, explorers as their pictures, nothing folded, no scripts. Here they
+are put into one file. The same pages give the same file.
 """
 
 import base64
 import html
 import json
+import re
 import sys
 import uuid
 import zipfile
@@ -24,11 +25,12 @@ from pygments.formatters import HtmlFormatter
 from marginlab import __version__
 from marginlab.explorer import bundle
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import browser
 
+ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "book" / "ebook"
+TOP = '<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE html>\n'
 THEN = (1980, 1, 1, 0, 0, 0)  # no day of building tells two files apart
 TYPES = {
     ".xhtml": "application/xhtml+xml",
@@ -40,9 +42,13 @@ TYPES = {
 }
 
 
+def _yaml(name):
+    return yaml.safe_load((ROOT / name).read_text("utf-8"))
+
+
 def about() -> dict[str, str]:
     """Title, author, version and day, from where the book has them."""
-    config, cited = (yaml.safe_load((ROOT / name).read_text("utf-8")) for name in ("_config.yml", "CITATION.cff"))
+    config, cited = _yaml("_config.yml"), _yaml("CITATION.cff")
     return {
         "title": config["title"],
         "author": config["author"],
@@ -55,8 +61,9 @@ def about() -> dict[str, str]:
 
 def parts() -> list[tuple[str, list[str]]]:
     """(caption, pages) as the book's contents have them; first the landing page, without a caption."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
-    return [("", [toc["root"]])] + [(it["caption"], [c["file"] for c in it["chapters"]]) for it in toc["parts"]]
+    toc = _yaml("_toc.yml")
+    below = [(part["caption"], [each["file"] for each in part["chapters"]]) for part in toc["parts"]]
+    return [("", [toc["root"]]), *below]
 
 
 def name(page: str) -> str:
@@ -84,20 +91,20 @@ def convert(pages: Path) -> tuple[dict[str, Any], bytes]:
         for _, its in parts()
         for page in its
     ]
-    settings = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["sphinx"]["config"]["mathjax3_config"]
+    settings = _yaml("_config.yml")["sphinx"]["config"]["mathjax3_config"]
     script = bundle.script("globalThis.convert = $convert.convert;", "convert", here=HERE)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        tab = chromium.new_page(viewport={"width": 1200, "height": 1600})
+        tab = chromium.new_page()
         tab.goto((pages / "_static" / "favicon.png").as_uri())  # MathJax's files are read from files alone
         tab.evaluate(f"window.MathJax = {json.dumps(settings)}; 0")
         tab.add_script_tag(url=(pages / "_static" / "mathjax" / "tex-chtml.js").as_uri())
         tab.evaluate("MathJax.startup.promise.then(() => 0)")
         tab.evaluate(f"{script}; 0")
         made = tab.evaluate("pages => convert(pages)", given)
-        tab.set_content(cover())
-        tab.evaluate("Promise.all([...document.images].map(image => image.decode())).then(() => 0)")
-        picture = tab.screenshot()
+        front = chromium.new_page(viewport={"width": 1200, "height": 1600})
+        front.set_content(cover())
+        picture = front.screenshot()
         chromium.close()
     return made, picture
 
@@ -107,8 +114,10 @@ def cover() -> str:
     heads = base64.b64encode((ROOT / "book" / "heads.png").read_bytes()).decode()
     said = {key: html.escape(value) for key, value in about().items()}
     text = (HERE / "cover.html").read_text("utf-8")
-    return text.replace("{title}", said["title"]).replace("{author}", said["author"]).replace(
-        "{picture}", f"data:image/png;base64,{heads}"
+    return (
+        text.replace("{title}", said["title"])
+        .replace("{author}", said["author"])
+        .replace("{picture}", f"data:image/png;base64,{heads}")
     )
 
 
@@ -117,9 +126,8 @@ def cover() -> str:
 
 def page(title: str, body: str) -> str:
     """A file of the book that is none of its chapters."""
-    return f"""<?xml version="1.0" encoding="utf-8"?>
-<!DOCTYPE html>
-<html xmlns="http://www.w3.org/1999/xhtml" xmlns:epub="http://www.idpf.org/2007/ops" lang="en" xml:lang="en">
+    spaces = 'xmlns="http://www.w3.org/1999/xhtml" xmlns:epub="http://www.idpf.org/2007/ops"'
+    return f"""{TOP}<html {spaces} lang="en" xml:lang="en">
 <head><title>{html.escape(title)}</title><link rel="stylesheet" type="text/css" href="book.css"/></head>
 {body}
 </html>
@@ -130,18 +138,19 @@ def contents(chapters: list[dict[str, Any]]) -> str:
     """The table of contents: parts, chapters and their sections."""
     by_name = {it["name"]: it for it in chapters}
 
-    def entry(chapter):
-        file, rows = chapter["name"], "".join(
-            f'<li><a href="{chapter["name"]}#{html.escape(place)}">{html.escape(said)}</a></li>'
-            for place, said in chapter["sections"]
-        )
-        return f'<li><a href="{file}">{html.escape(chapter["title"])}</a>{f"<ol>{rows}</ol>" if rows else ""}</li>\n'
+    def link(where, said, inner=""):
+        below = f"<ol>{inner}</ol>" if inner else ""
+        return f'<li><a href="{where}">{html.escape(said)}</a>{below}</li>\n'
 
     rows = ""
     for caption, its in parts():
-        inner = "".join(entry(by_name[name(each)]) for each in its)
+        inner = ""
+        for each in (by_name[name(it)] for it in its):
+            sections = [link(f"{each['name']}#{place}", said) for place, said in each["sections"]]
+            inner += link(each["name"], each["title"], "".join(sections))
         rows += f"<li><span>{html.escape(caption)}</span><ol>{inner}</ol></li>\n" if caption else inner
-    return page("Contents", f'<body><nav epub:type="toc" class="toc"><h1>Contents</h1><ol>{rows}</ol></nav></body>')
+    nav = f'<nav epub:type="toc" class="toc"><h1>Contents</h1><ol>{rows}</ol></nav>'
+    return page("Contents", f"<body>{nav}</body>")
 
 
 def package(files: dict[str, bytes], chapters: list[dict[str, Any]]) -> str:
@@ -151,8 +160,8 @@ def package(files: dict[str, bytes], chapters: list[dict[str, Any]]) -> str:
     special |= {it["name"]: ' properties="mathml"' for it in chapters if it["maths"]}
     ids = {path: f"f{k}" for k, path in enumerate(files)}
     items = "\n".join(
-        f'<item id="{ids[path]}" href="{path}" media-type="{TYPES[Path(path).suffix]}"{special.get(path, "")}/>'
-        for path in files
+        f'<item id="{key}" href="{path}" media-type="{TYPES[Path(path).suffix]}"{special.get(path, "")}/>'
+        for path, key in ids.items()
     )
     order = ["cover.xhtml", "contents.xhtml", *(it["name"] for it in chapters)]
     spine = "".join(f'<itemref idref="{ids[path]}"/>' for path in order)
@@ -163,7 +172,8 @@ def package(files: dict[str, bytes], chapters: list[dict[str, Any]]) -> str:
         "accessibilityHazard": ["none"],
         "accessibilitySummary": ["Formulas are MathML; figures have a text that says what they show."],
     }
-    metas = "\n".join(f'<meta property="schema:{k}">{v}</meta>' for k, values in access.items() for v in values)
+    rows = [(key, value) for key, values in access.items() for value in values]
+    metas = "\n".join(f'<meta property="schema:{key}">{value}</meta>' for key, value in rows)
     return f"""<?xml version="1.0" encoding="utf-8"?>
 <package xmlns="http://www.idpf.org/2007/opf" version="3.0" unique-identifier="id" xml:lang="en">
 <metadata xmlns:dc="http://purl.org/dc/elements/1.1/">
@@ -196,16 +206,24 @@ def files(made: dict[str, Any], picture: bytes, pages: Path) -> Iterator[tuple[s
     """(path, bytes) of all that the book is made of, but the package."""
     said, chapters = about(), made["chapters"]
     image = f'<img src="_images/cover.png" alt="{html.escape(said["title"])}"/>'
-    line = f'<p>{html.escape(said["author"])}. Version {said["version"]}, {said["day"]}.</p>'
+    line = f"<p>{html.escape(said['author'])}. Version {said['version']}, {said['day']}.</p>"
     yield "cover.xhtml", page(said["title"], f'<body class="cover"><div>{image}</div>{line}</body>').encode()
     yield "contents.xhtml", contents(chapters).encode()
     for chapter in chapters:
-        yield chapter["name"], f'<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE html>\n{chapter["text"]}\n'.encode()
+        yield chapter["name"], f"{TOP}{chapter['text']}\n".encode()
     code = HtmlFormatter(style="a11y-high-contrast-light").get_style_defs(".highlight")
     yield "book.css", f"{(HERE / 'book.css').read_text('utf-8')}{code}\n".encode()
     yield "_images/cover.png", picture
     for path, data in sorted(made["files"].items()):
-        yield path, base64.b64decode(data) if data else (pages / path).read_bytes()
+        found = base64.b64decode(data) if data else (pages / path).read_bytes()
+        yield path, plain_svg(found) if path.endswith(".svg") else found
+
+
+def plain_svg(data: bytes) -> bytes:
+    """A picture as EPUB 3 asks for it: no DTD, a d for each path, and what came after SVG 1.1 as a style."""
+    text = re.sub(r"<!DOCTYPE[^>]*>\s*", "", data.decode())
+    text = re.sub(r"<path(?![^>]*\sd=)", '<path d=""', text)
+    return re.sub(r'paint-order="(\w+)"', r'style="paint-order:\1"', text).encode()
 
 
 def write(build: Path) -> Path:

@@ -100,11 +100,15 @@ def test_what_cannot_be_counted_is_said_and_all_else_counts(tmp_path, content, w
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["first", "tries", "mark", "said", QUESTION.id, bare(CHOICE), bare(NUMBER), HINT]),
-        inner,
-        max_size=4,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["first", "tries", "mark", "said", QUESTION.id, bare(CHOICE), bare(NUMBER), HINT]
+            ),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=12,
 )
@@ -148,7 +152,9 @@ def test_a_zip_of_moodles_becomes_a_page_and_without_names_it_has_none(tmp_path,
             out.writestr(place, json.dumps(answer(WRONG[0], 2) | {"name": name, "hints": {HINT: True}}))
         out.writestr("Broken Bob_7_assignsubmission_file_/Bob.json", "{")
     marked = tmp_path / "receipts-marked.csv"
-    marked.write_text("line,name,head,verdict\n1,Ada,ArcFace,true\n2,Bob,ArcFace,forged\n", encoding="utf-8-sig")
+    marked.write_text(
+        "line,name,head,verdict\n1,Ada,ArcFace,true\n2,Bob,ArcFace,forged\n", encoding="utf-8-sig"
+    )
     options = [str(export), "--receipts", str(marked), "--out", str(page)]
     asked = ["--source", str(ROOT / "lessons"), "report", *options]
     command.main(asked)
@@ -182,7 +188,9 @@ def test_what_is_answered_and_opened_is_handed_in_and_read(book, page, tmp_path)
     page.goto((book / "lessons" / "05_arcface" / "exercises.html").as_uri())
     page.locator("[data-hint=arcface-2] summary").focus()
     page.keyboard.press("Enter")
-    page.locator("[data-hint=arcface-1] summary").evaluate("it => { it.parentElement.open = true }")  # a search
+    page.locator("[data-hint=arcface-1] summary").evaluate(
+        "it => { it.parentElement.open = true }"
+    )  # a search
     page.goto((book / "book" / "review.html").as_uri())
     page.get_by_text("Hand in what I answered").click()
     assert page.get_by_text("In it now: 1 question, 0 predictions and 1 hint.").is_visible()

@@ -414,14 +414,20 @@ def _page(root):
             title = "".join(first["cells"][0]["source"]).splitlines()[0].lstrip("# ")
             out.append(f"\n## {int(lesson[:2])}. {title}\n")
             before = lesson
-        right = question.choices[question.right]
         choices = "\n".join(f"- {choice['text'].strip()}" for choice in question.choices)
         link = f"[where it stands](../lessons/{lesson}/lesson.ipynb)"
         out += [
             f"\n### {question.id.replace('-', ' ').capitalize()}\n\n{question.ask.strip()}\n\n{choices}\n"
         ]
-        out += [f":::{{dropdown}} Answer\n{right['text'].strip()} {right['why'].strip()} ({link})\n:::\n"]
+        out += [f":::{{dropdown}} Answer\n{_answer(question)} ({link})\n:::\n"]
     return "\n".join(out)
+
+
+def _answer(asked):
+    """What is right of some choices, and why."""
+    right = asked.choices[_right(asked)]
+    answer = f"{right['text'].strip()}: {right['why'].strip()}"
+    return answer[0].upper() + answer[1:]
 
 
 def _prompts(root):
@@ -432,9 +438,7 @@ def _prompts(root):
         kind = "question" if isinstance(each, Question) else "prediction"
         where = f"see-{each.id}" if kind == "question" else f"prediction-{each.id}"
         if each.choices:
-            right = each.choices[_right(each)]
-            answer = f"{right['text'].strip()}: {right['why'].strip()}"
-            answer = answer[0].upper() + answer[1:]
+            answer = _answer(each)
         else:
             answer = f'<span data-right="{each.id}"></span> {each.because.strip()}'
         link = f'<a href="../lessons/{lesson}/lesson.html#{where}">Chapter {int(lesson[:2])}</a>'

@@ -5,7 +5,8 @@
 
 const XHTML = "http://www.w3.org/1999/xhtml";
 /** What only a screen with scripts has a use for. */
-const DROPPED = "script, style, button, input, svg, .headerlink, .marginlab-see, .marginlab-care, .sd-summary-icon";
+const DROPPED =
+  "script, style, button, input, svg, .headerlink, .marginlab-see, .marginlab-care, .sd-summary-icon, .viewcode-link";
 /** What readers' programs do not know, or fold, and what it becomes. */
 const RENAMED = { fieldset: "div", legend: "p", details: "div", summary: "p", label: "span", noscript: "div" };
 const KEPT = ["id", "class", "href", "src", "alt", "colspan", "rowspan", "scope", "start", "lang"];
@@ -37,7 +38,7 @@ function mathml(tex, display) {
 /** Puts MathML in the place of each formula of an article. @param {Element} article */
 function formulas(article) {
   for (const it of article.querySelectorAll(".math")) {
-    const words = [...it.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE);
+    const words = /** @type {Text[]} */ ([...it.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE));
     const [, open, tex] = /^\s*\\([[(])([\s\S]*)\\[\])]\s*$/.exec(words.map((node) => node.data).join("")) ?? [];
     if (tex === undefined) throw new Error(`no formula: ${it.outerHTML.slice(0, 200)}`);
     for (const node of words) node.remove();
@@ -76,9 +77,29 @@ function links(article, url, names) {
   }
 }
 
+/** Code that is folded says what it is, and no longer what a click would do. @param {Element} article */
+function unfolded(article) {
+  for (const it of article.querySelectorAll("summary:has(.collapsed)")) {
+    const said = (it.querySelector(".collapsed")?.textContent ?? "")
+      .replace(/^Show /, "")
+      .replace("code cell source", "the code");
+    it.textContent = `${said.charAt(0).toUpperCase()}${said.slice(1)}`;
+  }
+}
+
+/** Tables of many columns get smaller letters: a page of paper does not scroll. @param {Element} article */
+function tables(article) {
+  for (const it of article.querySelectorAll("table")) {
+    const many = Math.max(...[...it.rows].map((row) => row.cells.length));
+    if (many > 6) it.classList.add("wide");
+  }
+}
+
 /** What is left of an article is plain: elements that are known, with attributes that are known. */
 function plain(article) {
   for (const it of article.querySelectorAll(DROPPED)) it.remove();
+  unfolded(article);
+  tables(article);
   for (const [old, name] of Object.entries(RENAMED)) for (const it of article.querySelectorAll(old)) rename(it, name);
   const texts = article.ownerDocument.createTreeWalker(article, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
@@ -114,7 +135,9 @@ function file(article, title) {
 
 /** Links to a place that no chapter has lead to the chapter. @param {{name: string, article: Element}[]} chapters */
 function places(chapters) {
-  const known = new Set(chapters.flatMap(({ name, article }) => [...article.querySelectorAll("[id]")].map((it) => `${name}#${it.id}`)));
+  const known = new Set(
+    chapters.flatMap(({ name, article }) => [...article.querySelectorAll("[id]")].map((it) => `${name}#${it.id}`)),
+  );
   for (const { article } of chapters) {
     for (const it of article.querySelectorAll('a[href*=".xhtml#"]')) {
       const href = it.getAttribute("href") ?? "";

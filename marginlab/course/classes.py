@@ -1,4 +1,4 @@
-"""The report of a class: what it got wrong first, which hints it opened, which checks it missed, what it ran."""
+"""The report of a class: what it got wrong first, which hints it opened, what it missed, what it ran."""
 
 import collections
 import csv

@@ -19,7 +19,6 @@ import json
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -70,7 +69,7 @@ class Handed:
 
 @dataclasses.dataclass(frozen=True)
 class Wrong:
-    """A question, how many answered it, how many were wrong first, and what most of these took, and why not."""
+    """A question: how many answered it and were wrong first, what most of these took, and why it is wrong."""
 
     asked: Asked
     answered: int
@@ -117,7 +116,7 @@ def hints() -> set[str]:
 
 
 def read(export: str | Path, known: dict[str, Asked], folds: set[str]) -> list[Handed]:
-    """What each student handed in: from a folder or a zip as Moodle or Canvas export them, or a folder of files.
+    """What each student handed in, from a folder or a zip: Moodle's, Canvas's, or one with a file for each.
 
     Of several files of one student, by the folder or by the name in them, the one that holds most counts.
 
@@ -156,7 +155,7 @@ def _fullest(its):
 
 
 def _fill(it, path, known, folds):
-    """Puts what a file holds into `it`, with sentences on what it does not; gives back the name inside, or ""."""
+    """Puts what a file holds into `it`, with sentences on all else; gives back the name in it, or ""."""
     try:
         if path.stat().st_size > LARGEST:
             raise ValueError
@@ -198,14 +197,16 @@ def _predictions(it, data, known):
         question = known.get(name)
         if _is_other(question, value):
             yield OTHER
-        elif "said" not in value or (said is not None and question.choices and not _is_choice(question, said)):
+        elif "said" not in value:
             yield DAMAGED
         elif said is None:
             it.shown.add(name)
-        elif question.choices:
+        elif not question.choices:
+            it.guessed.add(name)
+        elif _is_choice(question, said):
             it.firsts[name] = (said, 1)
         else:
-            it.guessed.add(name)
+            yield DAMAGED
 
 
 def _hints(it, data, folds):
@@ -239,7 +240,7 @@ def _is_other(question, value):
 
 
 def hardest(class_: Iterable[Handed], known: dict[str, Asked]) -> list[Wrong]:
-    """Questions that somebody got wrong first, those that most did first: by their share, then by their number."""
+    """Questions that somebody got wrong first, sorted by the share of these, then by their number."""
     answers = collections.defaultdict(list)
     for it in class_:
         for name, answer in it.firsts.items():

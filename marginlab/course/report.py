@@ -15,7 +15,17 @@ from nbgrader.utils import is_grade
 
 from marginlab.course.sheet import SHEET, cell_name
 
-__all__ = ["COLUMNS", "Table", "aligned", "as_text", "failed", "tell", "write_class", "write_grades", "write_report"]
+__all__ = [
+    "COLUMNS",
+    "Table",
+    "aligned",
+    "as_text",
+    "failed",
+    "tell",
+    "write_class",
+    "write_grades",
+    "write_report",
+]
 
 COLUMNS: tuple[str, ...] = ("student", "name", "score", "of", "manual", "said")
 # What a spreadsheet takes for a formula, and its wide twins.
@@ -62,7 +72,7 @@ def write_class(path: Path, tables: Sequence[Table]) -> None:
 
 
 def failed(graded: Path) -> list[tuple[str, str, int, str]]:
-    """(sheet, check, by how many it was missed, the hint that most of these got) of all that was graded there."""
+    """(sheet, check, by how many it was missed, the hint that most of them got) of all that was graded."""
     found = sorted(graded.glob(f"autograded/*/*/{SHEET}"))
     rows = []
     for sheet in sorted({path.parent.name for path in found}):
