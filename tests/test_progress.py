@@ -169,11 +169,14 @@ def test_a_zip_of_moodles_becomes_a_page_and_without_names_it_has_none(tmp_path,
         assert not [name for name in ("Ada", "Lovelace", "Hopper", "Bob") if name in text]
 
 
-@pytest.mark.parametrize("options", [[], ["nowhere"], ["--graded", "."], ["--receipts", "pyproject.toml"]])
+@pytest.mark.parametrize(
+    "options", [[], ["nowhere"], ["tests"], ["--graded", "."], ["--receipts", "pyproject.toml"]]
+)
 def test_without_anything_to_report_it_says_so(options, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    with pytest.raises(SystemExit, match=r"nothing|neither|No such|no folder|no table"):
-        command.main(["report", *options, "--out", str(tmp_path / "class.html")])
+    source = ["--source", "book"] if options == ["tests"] else []
+    with pytest.raises(SystemExit, match=r"nothing|neither|No such|no lesson|no folder|no table"):
+        command.main([*source, "report", *options, "--out", str(tmp_path / "class.html")])
     assert not list(tmp_path.iterdir())
 
 

@@ -90,7 +90,11 @@ def mark(ask: str, choices: Iterable[str]) -> str:
 
 
 def asked(source: str | Path = "lessons") -> dict[str, Asked]:
-    """{id: what it asks} of the lessons' ``asking.yml``; a prediction's id begins with "prediction "."""
+    """{id: what it asks} of the lessons' ``asking.yml``; a prediction's id begins with "prediction ".
+
+    Raises:
+        ValueError: if there are none.
+    """
     found = {}
     for path in sorted(Path(source).glob("*/asking.yml")):
         for row in yaml.safe_load(path.read_text(encoding="utf-8")):
@@ -102,6 +106,8 @@ def asked(source: str | Path = "lessons") -> dict[str, Asked]:
             found[name] = Asked(
                 name, path.parent.name, row["ask"].strip(), texts, reasons, right, mark(row["ask"], texts)
             )
+    if not found:
+        raise ValueError(f"no lesson in {source} asks anything: --source is the folder of lessons")
     return found
 
 
