@@ -15,7 +15,7 @@ help:
 	@echo "make html   build the book into _build/html"
 	@echo "make pdf    print the book into _build/marginlab.pdf      (needs a Chromium, and no TeX)"
 	@echo "make epub   put the book into _build/marginlab.epub, for e-readers (needs a Chromium)"
-	@echo "make zip    put the whole book, with PDF, EPUB and notebooks, into _build/marginlab-VERSION.zip"
+	@echo "make zip    put the whole book, with PDF, EPUB, slides and notebooks, into _build/marginlab-VERSION.zip"
 	@echo "make slides make a deck of each chapter from the book, into _build/slides"
 	@echo "make lab    open the lessons in JupyterLab"
 	@echo "make test   run the tests                                (about half an hour)"
@@ -62,7 +62,7 @@ epub: $(VENV)/.test,book html
 	@$(PY) tests/browser.py
 	@$(PY) book/epub.py _build
 
-zip: html pdf epub
+zip: html pdf epub slides
 	@$(PY) book/zipped.py _build
 
 slides: html

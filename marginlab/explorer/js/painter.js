@@ -88,6 +88,8 @@ export class Painter {
 
   /** Paints every chart at once: for paper. */
   whole(scene) {
+    this.dress(); // paper may have another dress than the screen had
+    drawPlane(...fitted(this.parts.plane), scene);
     CHARTS.forEach(([draw], k) => draw(...fitted(this.parts.charts[k]), scene));
   }
 
