@@ -126,8 +126,10 @@ def test_a_deck_is_dark_where_the_system_is_and_light_on_paper(open_deck, page):
     assert page.evaluate(dressed) == "dark"
     for _ in turned(page):
         assert axe(page, ".slide.now") == []
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.evaluate(dressed) == "light"
+    explorers = page.locator(".slide .mlx.mlx-dark")
+    assert explorers.count() > 1
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")  # at once: paper does not wait
+    assert (page.evaluate(dressed), explorers.count()) == ("light", 0)
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.evaluate(dressed) == "dark"
     page.emulate_media(color_scheme="light")
