@@ -4,13 +4,15 @@ import json
 import zipfile
 
 import asking
+import nbformat
 import pytest
 from built import ROOT, axe
 from hypothesis import given
 from hypothesis import strategies as st
+from nbformat.v4 import new_output
 
 from marginlab.course import __main__ as command
-from marginlab.course import progress
+from marginlab.course import progress, report
 
 KNOWN = progress.asked(ROOT / "lessons")
 FOLDS = progress.hints()
@@ -178,6 +180,31 @@ def test_without_anything_to_report_it_says_so(options, tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match=r"nothing|neither|No such|no lesson|no folder|no table"):
         command.main([*source, "report", *options, "--out", str(tmp_path / "class.html")])
     assert not list(tmp_path.iterdir())
+
+
+def test_the_checks_most_missed_come_from_graded_sheets(tmp_path, capsys):
+    def graded(student, missed):
+        sheet = nbformat.read(ROOT / "lessons/05_arcface/exercises.ipynb", 4)
+        tests = [
+            it
+            for it in sheet.cells
+            if it.cell_type == "code" and it.metadata.get("nbgrader", {}).get("grade")
+        ]
+        for cell in tests[:missed]:
+            cell.outputs = [new_output("error", ename="AssertionError", evalue="of Ada", traceback=[])]
+        path = tmp_path / "autograded" / student / "05_arcface" / "exercises.ipynb"
+        path.parent.mkdir(parents=True)
+        nbformat.write(sheet, path)
+        return [it.metadata.nbgrader.grade_id for it in tests[:missed]]
+
+    both, (first, second) = graded("a", 1), graded("b", 2)
+    assert both == [first]
+    hint = "AssertionError: of Ada"
+    assert report.failed(tmp_path) == [("05_arcface", first, 2, hint), ("05_arcface", second, 1, hint)]
+    command.main(["report", "--graded", str(tmp_path), "--anonymous", "--out", str(tmp_path / "class.html")])
+    said = capsys.readouterr().out
+    assert first in said
+    assert "Ada" not in said + (tmp_path / "class.html").read_text(encoding="utf-8")
 
 
 # The pages.
