@@ -88,9 +88,9 @@ def _runs(receipts):
 def _students(handed, anonymous):
     rows = [
         (it.name, len(it.firsts), len(it.shown) + len(it.guessed), len(it.hints), " ".join(it.said))
-        for it in sorted(handed, key=lambda it: (-it.size, it.student))
+        for it in sorted(handed, key=lambda it: (not it.said, -it.size, it.student))
     ]
-    if anonymous:  # in the order of how much there is, which says nothing of the names
+    if anonymous:  # first where something happened, then by how much there is: no order of names
         rows = [(f"student {k}", *row[1:]) for k, row in enumerate(rows, start=1)]
     head = ("student", "questions", "predictions", "hints", "what happened")
     return Table(f"Who handed in: {len(rows)}", head, rows, "Nobody.")

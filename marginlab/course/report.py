@@ -93,13 +93,17 @@ def write_grades(path: Path, rows: Sequence[dict]) -> None:
 
 def _page(title, body):
     style = (
-        "body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color:#222}"
-        "table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #ddd;padding:.3rem .6rem;"
+        ":root{color-scheme:light dark}"
+        "body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem}"
+        "table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #8886;padding:.3rem .6rem;"
         "text-align:left;vertical-align:top}.bar{background:#4c78a8;height:1rem;display:inline-block}"
         "pre{white-space:pre-wrap;margin:0}"
+        ".wide{overflow-x:auto}@media(max-width:600px){td,th{font-size:.8rem;padding:.2rem}}"
     )
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{style}</style>'
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{style}</style>"
         f"<h1>{title}</h1>{body}</html>\n"
     )
 
@@ -108,7 +112,8 @@ def _table(head, rows):
     def line(tag, cells):
         return "<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in cells) + "</tr>"
 
-    return "<table>" + line("th", head) + "".join(line("td", row) for row in rows) + "</table>"
+    table = "<table>" + line("th", head) + "".join(line("td", row) for row in rows) + "</table>"
+    return f'<div class="wide" tabindex="0">{table}</div>'  # scrolls by keys where it is too wide
 
 
 def _missed(out, sheet, rows):
