@@ -231,6 +231,8 @@ def test_what_is_answered_and_opened_is_handed_in_and_read(book, page, tmp_path)
         page.get_by_role("button", name="Save what to hand in").click()
     download.value.save_as(tmp_path / "handed.json")
     assert (tmp_path / "handed.json").read_text() == shown
+    page.get_by_label("Bring it back from a file").set_input_files(tmp_path / "handed.json")
+    page.get_by_text("That file holds no progress of this book. Nothing was changed.").wait_for()
     assert json.loads(shown).keys() == {"marginlab", "name", "firsts", "predictions", "hints"}
     (it,) = progress.read(tmp_path, KNOWN, FOLDS)
     assert (it.name, it.said) == ("Ada", [])

@@ -84,7 +84,9 @@ function care(place, changed) {
   file.addEventListener("change", async () => {
     try {
       const found = JSON.parse(await file.files[0].text());
-      if (!Object.values(cleaned(found)).some((part) => Object.keys(part).length)) throw new Error("nothing");
+      // What was made to be handed in is a part, and would put the rest out of mind.
+      const whole = !Object.hasOwn(found, "marginlab");
+      if (!whole || !Object.values(cleaned(found)).some((part) => Object.keys(part).length)) throw new Error("nothing");
       replace(found);
       said.textContent = "Your progress is back.";
     } catch {
