@@ -8,13 +8,14 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 TEST = $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help book html pdf zip slides lab test test-all test-rounding bench bench-quick lint constraints clean
+.PHONY: help book html pdf epub zip slides lab test test-all test-rounding bench bench-quick lint constraints clean
 help:
 	@echo "make book   build the book and serve it on localhost     (first time about 10 minutes, then seconds;"
 	@echo "            its landing page within a minute; a release's at once: make book FROM=marginlab-VERSION.zip)"
 	@echo "make html   build the book into _build/html"
 	@echo "make pdf    print the book into _build/marginlab.pdf      (needs a Chromium, and no TeX)"
-	@echo "make zip    put the whole book, with the PDF and the notebooks, into _build/marginlab-VERSION.zip"
+	@echo "make epub   put the book into _build/marginlab.epub, for e-readers (needs a Chromium)"
+	@echo "make zip    put the whole book, with PDF, EPUB, slides and notebooks, into _build/marginlab-VERSION.zip"
 	@echo "make slides make a deck of each chapter from the book, into _build/slides"
 	@echo "make lab    open the lessons in JupyterLab"
 	@echo "make test   run the tests                                (about half an hour)"
@@ -57,7 +58,11 @@ pdf: $(VENV)/.test,book
 	@$(PY) book/build.py --builder singlehtml
 	@$(PY) book/pdf.py _build/singlehtml _build/marginlab.pdf
 
-zip: html pdf
+epub: $(VENV)/.test,book html
+	@$(PY) tests/browser.py
+	@$(PY) book/epub.py _build
+
+zip: html pdf epub slides
 	@$(PY) book/zipped.py _build
 
 slides: html

@@ -2,8 +2,8 @@
 
 python book/zipped.py _build      # _build/marginlab-VERSION.zip, of _build/html and what else is there
 
-In it: `Open the book.html`, which says its version; the pages; the lessons' notebooks; the PDF where it was
-printed; and SHA256SUMS. The same files give the same zip, to the byte.
+In it: `Open the book.html`, which says its version; the pages; the lessons' notebooks; the PDF, the EPUB
+and the slides where they were made; and SHA256SUMS. The same files give the same zip, to the byte.
 """
 
 import hashlib
@@ -32,6 +32,8 @@ body {{ font: 1.1rem/1.6 system-ui, sans-serif; margin: 3rem auto; max-width: 36
 """
 MORE = {
     "marginlab.pdf": '<p>To print: <a href="marginlab.pdf">the book as one PDF</a>.</p>\n',
+    "marginlab.epub": '<p>For an e-reader: <a href="marginlab.epub">the book as an EPUB</a>.</p>\n',
+    "slides/": '<p>To teach from: <a href="slides/index.html">a deck of slides for each chapter</a>.</p>\n',
     "notebooks": "<p>The lessons as notebooks are in the folder <code>notebooks</code>: they need Python and "
     f'<code>pip install "marginlab[lab]=={html.escape(__version__)}"</code>.</p>\n',
 }
@@ -55,8 +57,10 @@ def contents(build: Path) -> dict[str, bytes]:
     files |= {
         f"notebooks/{path.parent.name}.ipynb": path for path in sorted(ROOT.glob("lessons/*/lesson.ipynb"))
     }
-    pdf = build / "marginlab.pdf"
-    files |= {pdf.name: pdf} if pdf.exists() else {}
+    decks = (path for path in sorted(build.glob("slides/**/*")) if path.is_file())
+    files |= {path.relative_to(build).as_posix(): path for path in decks}
+    whole = (build / "marginlab.pdf", build / "marginlab.epub")
+    files |= {path.name: path for path in whole if path.exists()}
     out = {name: path.read_bytes() for name, path in files.items()}
     more = "".join(text for name, text in MORE.items() if any(it.startswith(name) for it in out))
     out[START] = (PAGE + more).encode()

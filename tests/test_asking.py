@@ -146,7 +146,7 @@ def test_what_is_right_is_read_from_the_output_and_proved():
 def test_what_is_right_stands_in_the_covered_output(book, lesson):
     """As the page has it: the number that a reader is told is one that the output shows."""
     text = (book / f"{lesson}.html").read_text(encoding="utf-8")
-    found = re.findall(r'id="prediction-([\w-]+)" data-prediction="([^"]+)"', text)
+    found = re.findall(r'id="prediction-([\w-]+)"[^>]* data-prediction="([^"]+)"', text)
     assert {name for name, _ in found} == {p.id for name, p in PREDICTIONS if f"/{name}/" in f"/{lesson}/"}
     for name, data in found:
         assert text.count(f"marginlab-of-{name}") == len(FORETOLD[name].cells)

@@ -6,7 +6,7 @@ import nbformat
 import pytest
 import slides
 from bs4 import BeautifulSoup
-from built import NAMES, ROOT
+from built import NAMES, ROOT, axe
 
 # Not in pixels but in what is seen: a line of text may be cut by less than this without a letter lost.
 SLACK = 1
@@ -117,6 +117,23 @@ def test_the_speakers_notes_have_a_window_of_their_own(open_deck, page):
     assert len(said) == 6
     assert any(len(text) > 200 for text in said)
     assert not page.locator(".slide.now .notes").is_visible()
+
+
+def test_a_deck_is_dark_where_the_system_is_and_light_on_paper(open_deck, page):
+    page.emulate_media(color_scheme="dark")
+    open_deck("05_arcface")
+    dressed = "document.documentElement.dataset.theme"
+    assert page.evaluate(dressed) == "dark"
+    for _ in turned(page):
+        assert axe(page, ".slide.now") == []
+    explorers = page.locator(".slide .mlx.mlx-dark")
+    assert explorers.count() > 1
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")  # at once: paper does not wait
+    assert (page.evaluate(dressed), explorers.count()) == ("light", 0)
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(dressed) == "dark"
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function(f"{dressed} === 'light'")
 
 
 @pytest.mark.full

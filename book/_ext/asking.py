@@ -62,7 +62,7 @@ class Question:
     def markdown(self) -> str:
         """The question as MyST: HTML around Markdown. Without scripts all reasons are shown."""
         parts = [
-            f'<fieldset class="marginlab-question" id="question-{self.id}">',
+            f'<fieldset class="marginlab-question" id="question-{self.id}" data-mark="{mark(self)}">',
             "<legend>Question</legend>",
         ]
         parts += ["", self.ask.strip(), ""]
@@ -124,7 +124,8 @@ class Prediction:
     def markdown(self) -> str:
         """The prediction as MyST. `_reveal` fills in what is right; without scripts all is shown."""
         parts = [
-            f'<fieldset class="marginlab-prediction" id="prediction-{self.id}" data-prediction="">',
+            f'<fieldset class="marginlab-prediction" id="prediction-{self.id}" data-mark="{mark(self)}" '
+            'data-prediction="">',
             "<legend>Before you look</legend>",
         ]
         parts += ["", self.ask.strip(), ""]
@@ -145,6 +146,13 @@ class Prediction:
         except Exception as error:
             raise AssertionError(f"the right answer to {self.id!r} is not proved: {error!r}") from error
         return value if self.kind == "choice" else _plain(value)
+
+
+def mark(asked: Question | Prediction) -> str:
+    """What tells a question from what another version of the book asks under its name."""
+    from marginlab.course import progress
+
+    return progress.mark(asked.ask, [choice["text"] for choice in asked.choices])
 
 
 def _plain(value):
@@ -404,14 +412,20 @@ def _page(root):
             title = "".join(first["cells"][0]["source"]).splitlines()[0].lstrip("# ")
             out.append(f"\n## {int(lesson[:2])}. {title}\n")
             before = lesson
-        right = question.choices[question.right]
         choices = "\n".join(f"- {choice['text'].strip()}" for choice in question.choices)
         link = f"[where it stands](../lessons/{lesson}/lesson.ipynb)"
         out += [
             f"\n### {question.id.replace('-', ' ').capitalize()}\n\n{question.ask.strip()}\n\n{choices}\n"
         ]
-        out += [f":::{{dropdown}} Answer\n{right['text'].strip()} {right['why'].strip()} ({link})\n:::\n"]
+        out += [f":::{{dropdown}} Answer\n{_answer(question)} ({link})\n:::\n"]
     return "\n".join(out)
+
+
+def _answer(asked):
+    """What is right of some choices, and why."""
+    right = asked.choices[_right(asked)]
+    answer = f"{right['text'].strip()}: {right['why'].strip()}"
+    return answer[0].upper() + answer[1:]
 
 
 def _prompts(root):
@@ -422,9 +436,7 @@ def _prompts(root):
         kind = "question" if isinstance(each, Question) else "prediction"
         where = f"see-{each.id}" if kind == "question" else f"prediction-{each.id}"
         if each.choices:
-            right = each.choices[_right(each)]
-            answer = f"{right['text'].strip()}: {right['why'].strip()}"
-            answer = answer[0].upper() + answer[1:]
+            answer = _answer(each)
         else:
             answer = f'<span data-right="{each.id}"></span> {each.because.strip()}'
         link = f'<a href="../lessons/{lesson}/lesson.html#{where}">Chapter {int(lesson[:2])}</a>'
@@ -474,9 +486,11 @@ def table(root: Path) -> dict[str, list[str]]:
 
 def script(root: Path) -> str:
     """The one script of the pages, from the modules in `book/asking`."""
+    from marginlab import __version__
     from marginlab.explorer import bundle
 
-    return bundle.script(f"$start.start({json.dumps(table(root))});", "start", here=SCRIPTS)
+    start = f"$start.start({json.dumps(table(root))}, {json.dumps(__version__)});"
+    return bundle.script(start, "start", here=SCRIPTS)
 
 
 def _write(app):

@@ -78,9 +78,13 @@ def _answer(about):
     return f'<p class="marginlab-answer">Your answer in words, in the notebook: {_marks(about)}.</p>'
 
 
-def fold(summary: str, text: str) -> str:
-    """Markdown that a script folds; on paper and without scripts it is open."""
-    head = f'<details class="marginlab-fold" open><summary>{html.escape(summary)}</summary>'
+def fold(summary: str, text: str, hint: str = "") -> str:
+    """Markdown that a script folds; on paper and without scripts it is open.
+
+    hint: the name by which the reader's browser keeps that it was opened.
+    """
+    kept = f' data-hint="{hint}"' if hint else ""
+    head = f'<details class="marginlab-fold"{kept} open><summary>{html.escape(summary)}</summary>'
     return f"{head}\n\n{text}\n\n</details>"
 
 
@@ -108,7 +112,8 @@ def hints(task: Any) -> list[str]:
         "Hint 2: what often goes wrong": [mistake.why for mistake in known],
         "Hint 3: how to go on": [mistake.how for mistake in known],
     }
-    return [fold(head, _list(lines)) for head, lines in levels.items()]
+    rows = enumerate(levels.items(), start=1)
+    return [fold(head, _list(lines), f"{task.name}-{level}") for level, (head, lines) in rows]
 
 
 def _list(lines):

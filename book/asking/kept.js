@@ -1,8 +1,11 @@
 // What a reader has done, in this browser alone. Storage may be forbidden, or hold nonsense: then it is as if there were none.
 
 const KEY = "marginlab-progress";
-/** Of each part what is kept: answers to questions, what was predicted, prompts of the review, the place last read. */
-const PARTS = ["questions", "predictions", "prompts", "place"];
+/**
+ * Of each part what is kept: answers to questions, the first of them and how many, what was predicted, hints of
+ * sheets that were opened, prompts of the review, the place last read.
+ */
+const PARTS = ["questions", "firsts", "predictions", "hints", "prompts", "place"];
 const isPlain = (it) => it !== null && typeof it === "object" && !Array.isArray(it);
 
 let memory = null; // what is known where nothing can be kept
@@ -46,4 +49,12 @@ export function replace(whole) {
     memory = now; // the page works, and forgets
   }
   document.dispatchEvent(new CustomEvent("marginlab-kept"));
+}
+
+/** Gives the reader a file of JSON. @param {string} name @param {object} content */
+export function save(name, content) {
+  const blob = new Blob([JSON.stringify(content, null, 1)], { type: "application/json" });
+  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

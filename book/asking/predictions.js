@@ -76,7 +76,7 @@ function prepare(field) {
   }
 
   function done(said) {
-    set("predictions", id, { said });
+    set("predictions", id, { said, mark: field.dataset.mark });
     reveal(said);
     gap.focus({ preventScroll: true });
   }

@@ -3,6 +3,14 @@
 import { choices, make, rightOf } from "./dom.js";
 import { get, set } from "./kept.js";
 
+/** The first answer to a question, and how many it took until the right one: a class's report asks for both. */
+function count(id, mark, choice, known) {
+  const before = get("firsts", id);
+  if (before === undefined && known !== undefined) return; // the first was before this was kept
+  const { first, tries } = before ?? { first: choice, tries: 0 };
+  if (known !== true) set("firsts", id, { first, tries: tries + 1, mark });
+}
+
 /** @param {HTMLFieldSetElement} field */
 function prepare(field) {
   const id = field.id.replace("question-", "");
@@ -14,7 +22,9 @@ function prepare(field) {
     field.classList.add("marginlab-answered");
     field.classList.toggle("marginlab-wrong", k !== right);
     for (const [j, reason] of reasons.entries()) reason.classList.toggle("marginlab-chosen", j === k);
-    set("questions", id, k === right || get("questions", id) === true);
+    const known = get("questions", id);
+    count(id, field.dataset.mark, k, known);
+    set("questions", id, k === right || known === true);
     legend.textContent = k === right ? "Question ✓" : "Question ✗";
   });
   for (const reason of reasons) reason.setAttribute("role", "status");
@@ -37,16 +47,16 @@ export function questions() {
   const button = make("button", { type: "button" });
   const bar = make("p", { className: "marginlab-retry", hidden: true }, button);
   fields[fields.length - 1].after(bar);
-  const count = () => {
+  const tell = () => {
     const many = all.filter((it) => it.wrong()).length;
     bar.hidden = many === 0;
     button.textContent = many === 1 ? "Ask again the one that was wrong" : `Ask again the ${many} that were wrong`;
   };
-  for (const { field } of all) field.addEventListener("change", count);
+  for (const { field } of all) field.addEventListener("change", tell);
   button.addEventListener("click", () => {
     const wrong = all.filter((it) => it.wrong());
     for (const it of wrong) it.again();
-    count();
+    tell();
     wrong[0].field.scrollIntoView({ block: "center" });
     /** @type {HTMLElement} */ (wrong[0].field.querySelector("input")).focus({ preventScroll: true });
   });

@@ -2,7 +2,8 @@
 // what was not known again at once. And what is kept can be taken along, brought back, and forgotten.
 
 import { make } from "./dom.js";
-import { all, cleaned, get, replace, set } from "./kept.js";
+import { handIn } from "./handed.js";
+import { all, cleaned, get, replace, save, set } from "./kept.js";
 
 const DAY = 86_400_000;
 const DAYS = [1, 3, 7, 16, 35, 80]; // between the times that a prompt was known
@@ -79,16 +80,13 @@ function care(place, changed) {
   const out = make("button", { type: "button", textContent: "Save my progress as a file" });
   const file = make("input", { type: "file", accept: "application/json,.json" });
   const reset = make("button", { type: "button", textContent: "Forget my progress" });
-  out.addEventListener("click", () => {
-    const blob = new Blob([JSON.stringify(all(), null, 1)], { type: "application/json" });
-    const link = make("a", { href: URL.createObjectURL(blob), download: "marginlab-progress.json" });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  });
+  out.addEventListener("click", () => save("marginlab-progress.json", all()));
   file.addEventListener("change", async () => {
     try {
       const found = JSON.parse(await file.files[0].text());
-      if (!Object.values(cleaned(found)).some((part) => Object.keys(part).length)) throw new Error("nothing");
+      // What was made to be handed in is a part, and would put the rest out of mind.
+      const whole = !Object.hasOwn(found, "marginlab");
+      if (!whole || !Object.values(cleaned(found)).some((part) => Object.keys(part).length)) throw new Error("nothing");
       replace(found);
       said.textContent = "Your progress is back.";
     } catch {
@@ -111,7 +109,7 @@ function care(place, changed) {
   place.append(make("p", {}, out, " ", reset), make("p", {}, bring), make("p", {}, said));
 }
 
-export function review() {
+export function review(version) {
   const place = document.querySelector(".marginlab-review");
   if (!place) return;
   const cards = /** @type {HTMLElement[]} */ ([...place.querySelectorAll("[data-prompt]")]);
@@ -120,4 +118,5 @@ export function review() {
   const box = /** @type {HTMLElement} */ (document.querySelector(".marginlab-care"));
   box.hidden = false;
   care(box, changed);
+  handIn(box, version);
 }

@@ -6,11 +6,11 @@ import { questions } from "./questions.js";
 import { report } from "./report.js";
 import { review } from "./review.js";
 
-/** table: {lesson: the names of all that it asks} */
-export function start(table) {
+/** table: {lesson: the names of all that it asks}; version: the book's */
+export function start(table, version) {
   questions();
   predictions();
   progress(table);
-  review();
+  review(version);
   report();
 }

@@ -9,12 +9,17 @@
   const MINE = "input, select, textarea, button, canvas, summary"; // what has keys of its own
   const main = /** @type {HTMLElement} */ (document.querySelector("main"));
   const slides = /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".slide")]);
+  const wish = matchMedia("(prefers-color-scheme: dark)");
   const turn = Object.assign(document.createElement("nav"), { className: "turn" });
   const place = document.createElement("span");
   /** @type {Window | null} */
   let speaker = null;
   let at = 0;
 
+  /** Dark where the system is, and on paper never. */
+  const dress = (dark = wish.matches) => {
+    document.documentElement.dataset.theme = dark ? "dark" : "light";
+  };
   const fit = () => main.style.setProperty("zoom", String(Math.min(innerWidth / WIDTH, innerHeight / HEIGHT)));
   /** What of a slide still waits for a key. @param {HTMLElement} slide */
   const waiting = (slide) => [...slide.querySelectorAll(".later:not(.come)")];
@@ -60,7 +65,8 @@
     const paper = speaker.document;
     paper.title = `Notes: ${document.title}`;
     const looks =
-      "body { font: 19px/1.5 system-ui, sans-serif; margin: 1.5rem; max-width: 44rem; } img { max-width: 100%; }";
+      ":root { color-scheme: light dark; } img { max-width: 100%; background: white; } " +
+      "body { font: 19px/1.5 system-ui, sans-serif; margin: 1.5rem; max-width: 44rem; }";
     paper.head.replaceChildren(Object.assign(paper.createElement("style"), { textContent: looks }));
     for (const style of document.querySelectorAll("style")) paper.head.append(paper.importNode(style, true));
     speaker.onkeydown = onKey;
@@ -105,6 +111,9 @@
   document.body.append(turn);
   addEventListener("keydown", onKey, true);
   addEventListener("resize", fit);
+  wish.addEventListener("change", () => dress());
+  addEventListener("beforeprint", () => dress(false));
+  addEventListener("afterprint", () => dress());
   /** A link to an explorer leads to its slide, "#7" to the seventh. */
   const follow = () => {
     const name = /^#(explorer(?:-\d+)?)\?/.exec(location.hash)?.[1];
@@ -114,6 +123,7 @@
     show(found ? slides.indexOf(/** @type {HTMLElement} */ (found.closest(".slide"))) : 0, true);
   };
   addEventListener("hashchange", follow);
+  dress();
   fit();
   follow();
 })();

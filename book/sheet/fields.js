@@ -2,6 +2,7 @@
 // in the page: only on which step of a ladder it lies, as a salted SHA-256 (book/_ext/sheet_page.py).
 
 import { sha256, utf8 } from "../../marginlab/explorer/js/digest.js";
+import { set } from "../asking/kept.js";
 
 const ZERO = 1e-9; // what is nearer to 0 is 0
 
@@ -68,6 +69,11 @@ export function start() {
   };
   let before = open().filter(() => false);
   fold(before);
+  for (const it of folds) {
+    const { hint } = it.dataset;
+    // A click or a key opens; what a search of the page or the printer opens was not asked for.
+    if (hint) it.querySelector("summary")?.addEventListener("click", () => it.open || set("hints", hint, true));
+  }
   // On paper everything is shown.
   addEventListener("beforeprint", () => {
     before = open();

@@ -7,6 +7,7 @@
     python -m marginlab.course answers                  seal the worked answers anew, from the sheets
     python -m marginlab.course grade DIR 05_arcface     what Moodle or Canvas exported, to a table of marks
     python -m marginlab.course verify receipts.csv      homework by link: runs made again, and marked
+    python -m marginlab.course report DIR               what a class found hard, from files of answers
 
 Built on nbgrader (install the extra "exercises"). Submissions run behind a wall of the operating system, and
 hidden tests in an interpreter that no submission has prepared: see the book's page on grading.

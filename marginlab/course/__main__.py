@@ -39,7 +39,16 @@ def _parser():
     command.add_argument("file", help="a CSV of receipts; FILE-marked.csv is written beside it")
     command.add_argument("--anonymous", action="store_true", help="leave the names out")
     command.add_argument("--seconds", type=float, default=120, help="limit on a run (default: 120)")
+    _report_options(commands.add_parser("report", help="say what a class found hard"))
     return parser
+
+
+def _report_options(command):
+    command.add_argument("folder", nargs="?", help="files of answers, as Moodle or Canvas export them")
+    command.add_argument("--graded", help="the folder that grade wrote to: which checks were missed")
+    command.add_argument("--receipts", help="the table that verify wrote, …-marked.csv")
+    command.add_argument("--anonymous", action="store_true", help="leave the names out")
+    command.add_argument("--out", default="class.html", help="the page to write (default: class.html)")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -59,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(course.write_answers(source))
     elif command == "verify":
         _verify(**options)
+    elif command == "report":
+        _report(source, **options)
     else:
         _grade(source, options)
 
@@ -74,6 +85,17 @@ def _verify(file, anonymous, seconds):
     except (OSError, ImportError) as error:
         sys.exit(str(error))
     print(receipts.table(rows), receipts.summary(rows), f"The table is in {marked}", sep="\n\n")
+
+
+def _report(source, folder, graded, receipts, anonymous, out):
+    from marginlab.course import classes, report
+
+    try:
+        tables = classes.tables(source, folder, graded, receipts, anonymous)
+        report.write_class(Path(out), tables)
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
+    print(*(it.text() for it in tables), f"All of it is in {out}", sep="\n\n")
 
 
 def _grade(source, options):

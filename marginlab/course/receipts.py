@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from marginlab.course.report import as_text
+from marginlab.course.report import aligned, as_text
 from marginlab.explorer import bundle, page
 from marginlab.explorer.engine import Engine
 
@@ -241,13 +241,7 @@ def write(path: str | Path, rows: Iterable[dict[str, Any]]) -> Path:
 def table(rows: Iterable[dict[str, Any]]) -> str:
     """Rows as a table for a terminal."""
     shown = ("line", "name", "head", "settings", "claimed", "found", "verdict")
-    cells = [shown, *([_short(str(row[key])) for key in shown] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(shown))]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
-
-
-def _short(text, most=44):
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return aligned([shown, *([row[key] for key in shown] for row in rows)])
 
 
 def summary(rows: Iterable[dict[str, Any]]) -> str:

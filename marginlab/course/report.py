@@ -1,19 +1,31 @@
-"""What grading leaves for people: the table of marks, the class's page, the sentences on students' pages."""
+"""What grading leaves for people: the table of marks, the class's pages, the sentences on students' pages."""
 
 import collections
 import csv
+import dataclasses
 import html
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbgrader.utils import is_grade
 
 from marginlab.course.sheet import SHEET, cell_name
 
-__all__ = ["COLUMNS", "as_text", "tell", "write_grades", "write_report"]
+__all__ = [
+    "COLUMNS",
+    "Table",
+    "aligned",
+    "as_text",
+    "failed",
+    "tell",
+    "write_class",
+    "write_grades",
+    "write_report",
+]
 
 COLUMNS: tuple[str, ...] = ("student", "name", "score", "of", "manual", "said")
 # What a spreadsheet takes for a formula, and its wide twins.
@@ -23,6 +35,50 @@ _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 def as_text(value: str) -> str:
     """Text that a spreadsheet shows, whatever it begins with: an apostrophe says that it is text."""
     return "'" + value if value.lstrip(" \u00a0").startswith(_FORMULA) else value
+
+
+def aligned(rows: Iterable[Sequence[Any]], most: int = 44) -> str:
+    """Rows as lines for a terminal, in columns; cells of more letters are cut."""
+    cells = [[" ".join(str(cell).split()) for cell in row] for row in rows]
+    cells = [[text if len(text) <= most else text[: most - 1] + "…" for text in row] for row in cells]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """One table of a class's report, for a page and for a terminal; words: what stands there without rows."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    words: str = "None."
+
+    def text(self) -> str:
+        """The ten first rows, for a terminal."""
+        more = f"\n… and {len(self.rows) - 10} more" if len(self.rows) > 10 else ""
+        body = aligned([self.head, *self.rows[:10]]) + more if self.rows else self.words
+        return f"{self.title}\n{body}"
+
+    def html(self) -> str:
+        """All rows, for a page."""
+        rows = [[html.escape(str(cell)) for cell in row] for row in self.rows]
+        return f"<h2>{self.title}</h2>" + (_table(self.head, rows) if rows else f"<p>{self.words}</p>")
+
+
+def write_class(path: Path, tables: Sequence[Table]) -> None:
+    """Write the page of what a class found hard."""
+    path.write_text(_page("What the class found hard", "".join(it.html() for it in tables)), encoding="utf-8")
+
+
+def failed(graded: Path) -> list[tuple[str, str, int, str]]:
+    """(sheet, check, by how many it was missed, the hint that most of them got) of all that was graded."""
+    found = sorted(graded.glob(f"autograded/*/*/{SHEET}"))
+    rows = []
+    for sheet in sorted({path.parent.name for path in found}):
+        students = [{"student": path.parents[1].name} for path in found if path.parent.name == sheet]
+        rows += [(sheet, name, n, hints[0][0]) for name, n, hints in _missed(graded, sheet, students)]
+    return sorted(rows, key=lambda row: -row[2])
 
 
 def write_grades(path: Path, rows: Sequence[dict]) -> None:
@@ -37,13 +93,17 @@ def write_grades(path: Path, rows: Sequence[dict]) -> None:
 
 def _page(title, body):
     style = (
-        "body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color:#222}"
-        "table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #ddd;padding:.3rem .6rem;"
+        ":root{color-scheme:light dark}"
+        "body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem}"
+        "table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #8886;padding:.3rem .6rem;"
         "text-align:left;vertical-align:top}.bar{background:#4c78a8;height:1rem;display:inline-block}"
         "pre{white-space:pre-wrap;margin:0}"
+        ".wide{overflow-x:auto}@media(max-width:600px){td,th{font-size:.8rem;padding:.2rem}}"
     )
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{style}</style>'
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{style}</style>"
         f"<h1>{title}</h1>{body}</html>\n"
     )
 
@@ -52,7 +112,8 @@ def _table(head, rows):
     def line(tag, cells):
         return "<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in cells) + "</tr>"
 
-    return "<table>" + line("th", head) + "".join(line("td", row) for row in rows) + "</table>"
+    table = "<table>" + line("th", head) + "".join(line("td", row) for row in rows) + "</table>"
+    return f'<div class="wide" tabindex="0">{table}</div>'  # scrolls by keys where it is too wide
 
 
 def _missed(out, sheet, rows):

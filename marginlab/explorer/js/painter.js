@@ -88,6 +88,9 @@ export class Painter {
 
   /** Paints every chart at once: for paper. */
   whole(scene) {
+    this.dress(); // paper may have another dress than the screen had
+    const [ctx, size] = fitted(this.parts.plane);
+    drawPlane(ctx, size, scene);
     CHARTS.forEach(([draw], k) => draw(...fitted(this.parts.charts[k]), scene));
   }
 
