@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from docutils import nodes
+from translated import _
 
 SHEET, PAGE, SCRIPT = "exercises.ipynb", "exercises.html", "fields.js"
 HERE = "lessons/{}/exercises"
@@ -61,9 +62,9 @@ def _link(app, doctree):
     if _is_page(docname):
         return
     for name in [n for n in doctree.findall(nodes.literal) if n.astext() == SHEET]:
-        page = nodes.reference("", "a page to read", refuri=PAGE, internal=True)
+        page = nodes.reference("", _("a page to read"), refuri=PAGE, internal=True)
         sheet = nodes.reference("", "", nodes.literal("", SHEET), refuri=SHEET, internal=True)
-        name.parent.replace(name, [page, nodes.Text(" and a notebook to work in, "), sheet])
+        name.parent.replace(name, [page, nodes.Text(_(" and a notebook to work in, ")), sheet])
 
 
 def _context(app, pagename, templatename, context, doctree):

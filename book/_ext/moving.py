@@ -21,6 +21,7 @@ import numpy as np
 from docutils import nodes
 from nbformat.v4 import new_markdown_cell
 from sphinx.errors import ExtensionError
+from translated import _
 
 LESSON = re.compile(r"lessons/\w+/lesson$")
 MODULES = Path(__file__).parents[1] / "figures"
@@ -204,7 +205,7 @@ def _wrap(app, doctree):
             beside.insert(beside.index(picture) + 1, _raw("</div></div>"))
             continue
         svg = urllib.parse.quote(known[name]["svg"], safe=" =:/(),;'!*")
-        alt = html.escape(f"{SHOWS[name]} {known[name]['says']}")
+        alt = html.escape(f"{_(SHOWS[name])} {known[name]['says']}")
         image = f'<img alt="{alt}" loading="lazy" src="data:image/svg+xml,{svg}">'
         parent.insert(parent.index(cell) + 1, _raw(f"{opening}{image}</div></div>"))
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from docutils import nodes
+from translated import _
 
 CHAPTER = re.compile(r"lessons/(\d+)_\w+/lesson$")
 WORDS, LINES = 200, 25  # a minute, of prose and of code
@@ -45,7 +46,7 @@ def _prepare(app, doctree):
         image["loading"] = "lazy"
     if CHAPTER.match(app.env.docname):
         title = next(iter(doctree.findall(nodes.title)))
-        text = f"About {minutes(doctree)} minutes to read."
+        text = _("About {minutes} minutes to read.").format(minutes=minutes(doctree))
         title.parent.insert(1, nodes.paragraph("", text, classes=["reading-time"]))
 
 

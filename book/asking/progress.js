@@ -2,6 +2,7 @@
 
 import { make } from "./dom.js";
 import { all, replace } from "./kept.js";
+import { say } from "../../marginlab/explorer/js/say.js";
 
 const LESSON = /lessons\/(\w+)\/lesson\.html$/;
 const lessonOf = (path) => LESSON.exec(path)?.[1];
@@ -29,7 +30,7 @@ function ticks(table) {
     const text = done === many ? "✓" : `${done}/${many}`;
     const tick = make("span", { className: "marginlab-tick", textContent: ` ${text}` });
     tick.setAttribute("role", "img");
-    tick.setAttribute("aria-label", done === many ? "all done" : `${done} of ${many} done`);
+    tick.setAttribute("aria-label", done === many ? say`all done` : say`${done} of ${many} done`);
     link.append(tick);
   }
 }
@@ -58,7 +59,7 @@ function goOn(table, here) {
   const root = document.documentElement.dataset.content_root ?? "./";
   const link = () => {
     const href = `${root}lessons/${lesson}/lesson.html#${encodeURIComponent(id)}`;
-    return make("a", { href, textContent: `Go on: chapter ${Number(lesson.slice(0, 2))}, ${words}` });
+    return make("a", { href, textContent: say`Go on: chapter ${Number(lesson.slice(0, 2))}, ${words}` });
   };
   const paragraph = () => make("p", { className: "marginlab-goon" }, link());
   document.querySelector(".bd-sidebar-primary nav.bd-links")?.prepend(paragraph());

@@ -2,6 +2,7 @@
 
 import { choices, make, rightOf } from "./dom.js";
 import { get, set } from "./kept.js";
+import { say } from "../../marginlab/explorer/js/say.js";
 
 /** @param {HTMLFieldSetElement} field */
 function prepare(field) {
@@ -15,16 +16,16 @@ function prepare(field) {
     field.classList.toggle("marginlab-wrong", k !== right);
     for (const [j, reason] of reasons.entries()) reason.classList.toggle("marginlab-chosen", j === k);
     set("questions", id, k === right || get("questions", id) === true);
-    legend.textContent = k === right ? "Question ✓" : "Question ✗";
+    legend.textContent = k === right ? say`Question ✓` : say`Question ✗`;
   });
   for (const reason of reasons) reason.setAttribute("role", "status");
-  if (get("questions", id) === true) legend.textContent = "Question ✓";
+  if (get("questions", id) === true) legend.textContent = say`Question ✓`;
   return {
     field,
     wrong: () => field.classList.contains("marginlab-wrong"),
     again() {
       field.classList.remove("marginlab-answered", "marginlab-wrong");
-      legend.textContent = "Question";
+      legend.textContent = say`Question`;
       for (const input of inputs) input.checked = false;
     },
   };
@@ -40,7 +41,7 @@ export function questions() {
   const count = () => {
     const many = all.filter((it) => it.wrong()).length;
     bar.hidden = many === 0;
-    button.textContent = many === 1 ? "Ask again the one that was wrong" : `Ask again the ${many} that were wrong`;
+    button.textContent = many === 1 ? say`Ask again the one that was wrong` : say`Ask again the ${many} that were wrong`;
   };
   for (const { field } of all) field.addEventListener("change", count);
   button.addEventListener("click", () => {

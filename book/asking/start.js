@@ -5,9 +5,11 @@ import { progress } from "./progress.js";
 import { questions } from "./questions.js";
 import { report } from "./report.js";
 import { review } from "./review.js";
+import { say } from "../../marginlab/explorer/js/say.js";
 
 /** table: {lesson: the names of all that it asks} */
 export function start(table) {
+  Object.assign(self, { marginlabSay: say }); // for symbols.js, which comes after it and is no module
   questions();
   predictions();
   progress(table);

@@ -1,0 +1,65 @@
+"""The book in another language: which pages there are, and what of a page is translated beside its prose.
+
+Prose, headings, tables and questions are translated by Sphinx, from one catalogue a page. Words that our
+extensions write into pages are asked for by `_`, and have a catalogue of their own. What code puts out stays.
+"""
+
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.locale import get_translation
+from sphinx.transforms import SphinxTransform
+
+LOCALE = Path(__file__).parents[1] / "locale"
+LANGUAGE, FOLDER = "zh_CN", "zh"  # as gettext says it; the folder of its pages, in the built book
+# The pages that are translated in full. Whoever has filled another page's catalogue adds it here.
+PAGES = (
+    "book/intro",
+    "book/symptoms",
+    "lessons/00_two_dimensions/lesson",
+    "lessons/01_softmax/lesson",
+    "lessons/05_arcface/lesson",
+)
+WORDS = "page"  # the catalogue of what extensions say
+
+
+def _(text: str) -> str:
+    """A text of an extension, in the language of the build."""
+    return str(get_translation(WORDS)(text))
+
+
+def unexecuted(app) -> bool:
+    """Whether this build makes catalogues: no page has outputs then, and nothing of them is proved."""
+    return app.builder.name == "gettext"
+
+
+class OutputsStay(SphinxTransform):
+    """What a cell has put out is no text to translate; but what stands for its pictures is the author's."""
+
+    default_priority = 15  # before Sphinx translates, at 20
+
+    def apply(self, **kwargs):
+        for cell in self.document.findall(_is_cell):
+            for node in cell.findall(nodes.TextElement):
+                node["translatable"] = False
+        for formula in self.document.findall(nodes.math_block):
+            formula["translatable"] = False
+
+
+def _is_cell(node):
+    return isinstance(node, nodes.container) and node.get("nb_element") == "cell_code"
+
+
+def _alternatives(app, doctree):
+    """For the catalogues nothing is executed: the texts that stand for pictures are with the cells."""
+    if unexecuted(app):
+        for cell in list(doctree.findall(_is_cell)):
+            alt = cell["cell_metadata"].get("mystnb", {}).get("image", {}).get("alt")
+            if alt:
+                cell += nodes.image("", uri="", alt=alt)
+
+
+def setup(app):
+    app.add_transform(OutputsStay)
+    app.connect("doctree-read", _alternatives)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

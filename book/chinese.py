@@ -1,0 +1,173 @@
+"""The book in Chinese: its catalogues, and the build of its pages.
+
+python book/chinese.py messages    # brings the catalogues in book/locale up to date, and says what waits
+python book/chinese.py             # builds the pages into _build/html/zh, as book/build.py does
+
+A catalogue is gettext's: of each page one, `explorer.po` of what scripts say, `page.po` of what the book's
+extensions write into pages. book/locale/README.md has the words that translators keep to.
+"""
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+from babel.messages import extract, pofile
+from babel.messages.catalog import Catalog
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "book" / "_ext")]
+
+import asking  # noqa: E402
+import moving  # noqa: E402
+import symbols  # noqa: E402
+from translated import LANGUAGE, LOCALE, PAGES, WORDS  # noqa: E402
+
+CATALOGUES = LOCALE / LANGUAGE / "LC_MESSAGES"
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+SCRIPTS = "explorer"  # the catalogue of what scripts say
+FOLDERS = ("marginlab/explorer/js", "book/figures", "book/asking", "book/_static")
+# What a catalogue is made from is read: nothing is executed, trained or drawn for it.
+UNUSED = {"explorer", "embed", "exercises", "moving", "gallery", "symbols", "cited", "numbered"}
+
+
+# ---- What there is to translate ----
+
+
+def sphinx(builder, out, doctrees, toc, drop=(), **config):
+    """An application of Sphinx with the book's configuration and table of contents `toc`."""
+    from jupyter_book.config import get_final_config
+    from sphinx.application import Sphinx
+
+    given = {"external_toc_path": str(toc), "latex_individualpages": False, **config}
+    settings, _ = get_final_config(user_yaml=ROOT / "_config.yml", sourcedir=ROOT, cli_config=given)
+    settings["extensions"] = [name for name in settings["extensions"] if name not in drop]
+    return Sphinx(ROOT, None, out, doctrees, builder, settings, status=None, warning=None)
+
+
+def of_pages(folder: Path) -> None:
+    """Writes a template of each page's messages. Its warnings are the build's to give."""
+    toc = folder / "_toc.yml"
+    parts = [{"file": page} for page in PAGES if page != TOC["root"]]
+    toc.write_text(yaml.safe_dump({"format": TOC["format"], "root": TOC["root"], "chapters": parts}))
+    os.environ["SOURCE_DATE_EPOCH"] = "0"  # a catalogue's date would differ at each call, and tell nothing
+    config = {"gettext_compact": False, "gettext_location": False, "nb_execution_mode": "off"}
+    config["project"] = "marginlab"
+    with tempfile.TemporaryDirectory() as doctrees:
+        sphinx("gettext", folder, doctrees, toc, UNUSED, **config).build()
+
+
+def tagged(script: str) -> Iterator[str]:
+    """The texts that a script has as say`…`, with {0}, {1} and so on for what stands in their gaps."""
+    for match in re.finditer(r"\bsay`", script):
+        parts, at = [""], match.end()
+        while script[at] != "`":
+            if script.startswith("${", at):
+                at = _beyond(script, at + 2)
+                parts.append("")
+                continue
+            at += script[at] == "\\"
+            parts[-1] += script[at]
+            at += 1
+        yield "".join(f"{{{k - 1}}}{part}" if k else part for k, part in enumerate(parts))
+
+
+def _beyond(script, at):
+    """Where an expression ends that stands in a template, its brace being closed."""
+    depth = 1
+    while depth:
+        sign = script[at]
+        if sign in "\"'":
+            at = script.index(sign, at + 1)
+        elif sign == "`":
+            at += 1
+            while script[at] != "`":
+                at = _beyond(script, at + 2) if script.startswith("${", at) else at + 1
+        depth += {"{": 1, "}": -1}.get(sign, 0)
+        at += 1
+    return at
+
+
+def source(page: str) -> Path:
+    """The file that a page is written in."""
+    return next(path for end in (".ipynb", ".md") if (path := ROOT / f"{page}{end}").exists())
+
+
+def of_scripts() -> list[str]:
+    """What scripts say: their own texts, and those of the tables that they are given."""
+    from marginlab.explorer.bundle import MEMBERS
+    from marginlab.explorer.forms import FORMS, WHY
+
+    found = [form.title for form in FORMS.values()] + list(WHY.values())
+    for member in MEMBERS.values():
+        settings = list(member.settings.values())
+        found += [member.title, *(it.name for it in settings), *(it.unit for it in settings)]
+    found += ["seed", "(where it starts)"]  # of js/settings.js, which is a worker's too and says nothing itself
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).glob("*.js")):
+            found += tagged(path.read_text(encoding="utf-8"))
+    return [text for text in dict.fromkeys(found) if text]
+
+
+def of_extensions() -> list[str]:
+    """What extensions write into pages, and the words of the axes on which something is predicted."""
+    found = [part["caption"] for part in TOC["parts"]]
+    for path in sorted((ROOT / "book" / "_ext").glob("*.py")):
+        with path.open("rb") as file:
+            found += [text for _, text, _, _ in extract.extract("python", file, {"_": None})]
+    for page in PAGES:
+        for each in asking.predictions((ROOT / page).with_name("asking.yml")):
+            found += asking.said_beside(each)
+    sources = [source(page).read_text(encoding="utf-8") for page in PAGES]
+    found += symbols.said(ROOT, sources)
+    found += [shows for cell, _, shows in moving.CELLS if shows and any(f'"{cell}"' in text for text in sources)]
+    return list(dict.fromkeys(found))
+
+
+def templates(folder: Path) -> None:
+    """Writes the templates of all catalogues."""
+    of_pages(folder)
+    for name, texts in ((SCRIPTS, of_scripts()), (WORDS, of_extensions())):
+        catalogue = Catalog(project="marginlab", version=" ", creation_date=datetime.fromtimestamp(0, UTC))
+        for text in texts:
+            catalogue.add(text)
+        with (folder / f"{name}.pot").open("wb") as file:
+            pofile.write_po(file, catalogue, width=0)
+
+
+# ---- The catalogues ----
+
+
+def catalogues() -> dict[str, Catalog]:
+    """Every catalogue, by its name."""
+    found = {}
+    for path in sorted(CATALOGUES.rglob("*.po")):
+        with path.open("rb") as file:
+            name = path.relative_to(CATALOGUES).with_suffix("").as_posix()
+            found[name] = pofile.read_po(file, locale=LANGUAGE)
+    return found
+
+
+def waiting(catalogue: Catalog) -> list[str]:
+    """The messages that are to be translated, or are fuzzy: whose English has changed."""
+    return [it.id for it in catalogue if it.id and (it.fuzzy or not it.string)]
+
+
+def messages() -> None:
+    """Brings the catalogues up to date with the English, and says what waits."""
+    from sphinx_intl import basic
+
+    with tempfile.TemporaryDirectory() as folder:
+        templates(Path(folder))
+        basic.update(str(LOCALE), folder, [LANGUAGE], line_width=0, ignore_obsolete=True)
+    for name, catalogue in catalogues().items():
+        print(f"{name}: {len(waiting(catalogue))} of {len(catalogue)} wait")
+
+
+if __name__ == "__main__":
+    sys.exit(messages())
