@@ -7,17 +7,20 @@ A catalogue is gettext's: of each page one, `explorer.po` of what scripts say, `
 extensions write into pages. book/locale/README.md has the words that translators keep to.
 """
 
+import hashlib
+import io
+import json
 import os
+import posixpath
 import re
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import yaml
-from babel.messages import extract, pofile
+from babel.messages import extract, mofile, pofile
 from babel.messages.catalog import Catalog
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,28 +29,32 @@ sys.path[:0] = [str(ROOT), str(ROOT / "book" / "_ext")]
 import asking  # noqa: E402
 import moving  # noqa: E402
 import symbols  # noqa: E402
-from translated import LANGUAGE, LOCALE, PAGES, WORDS  # noqa: E402
+from translated import FOLDER, LANGUAGE, LOCALE, PAGES, WORDS  # noqa: E402
 
+EXTENSIONS = ROOT / "book" / "_ext"
+HTML, SCRATCH, COMPILED = (ROOT / "_build" / name for name in ("html", FOLDER, "locale"))
+NAME = "marginlab-words.js"  # the catalogue of what scripts say, as a script
 CATALOGUES = LOCALE / LANGUAGE / "LC_MESSAGES"
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 SCRIPTS = "explorer"  # the catalogue of what scripts say
 FOLDERS = ("marginlab/explorer/js", "book/figures", "book/asking", "book/_static")
 # What a catalogue is made from is read: nothing is executed, trained or drawn for it.
+UNWRITTEN = {"sphinx.ext.viewcode", "embed"}  # pages that there are in English only
 UNUSED = {"explorer", "embed", "exercises", "moving", "gallery", "symbols", "cited", "numbered"}
 
 
 # ---- What there is to translate ----
 
 
-def sphinx(builder, out, doctrees, toc, drop=(), **config):
-    """An application of Sphinx with the book's configuration and table of contents `toc`."""
+def sphinx(builder, out, doctrees, toc, drop, config, **options):
+    """An application of Sphinx with the book's configuration and a table of contents; drop: extensions."""
     from jupyter_book.config import get_final_config
     from sphinx.application import Sphinx
 
     given = {"external_toc_path": str(toc), "latex_individualpages": False, **config}
     settings, _ = get_final_config(user_yaml=ROOT / "_config.yml", sourcedir=ROOT, cli_config=given)
     settings["extensions"] = [name for name in settings["extensions"] if name not in drop]
-    return Sphinx(ROOT, None, out, doctrees, builder, settings, status=None, warning=None)
+    return Sphinx(ROOT, None, out, doctrees, builder, settings, status=None, **options)
 
 
 def of_pages(folder: Path) -> None:
@@ -59,7 +66,7 @@ def of_pages(folder: Path) -> None:
     config = {"gettext_compact": False, "gettext_location": False, "nb_execution_mode": "off"}
     config["project"] = "marginlab"
     with tempfile.TemporaryDirectory() as doctrees:
-        sphinx("gettext", folder, doctrees, toc, UNUSED, **config).build()
+        sphinx("gettext", folder, doctrees, toc, UNUSED, config, warning=None).build()
 
 
 def tagged(script: str) -> Iterator[str]:
@@ -169,5 +176,73 @@ def messages() -> None:
         print(f"{name}: {len(waiting(catalogue))} of {len(catalogue)} wait")
 
 
+# ---- The pages ----
+
+
+def compiled() -> None:
+    """Compiles the catalogues, and those of scripts into one that pages load. What is fuzzy stays English."""
+    for name, catalogue in catalogues().items():
+        path = COMPILED / LANGUAGE / "LC_MESSAGES" / f"{name}.mo"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = io.BytesIO()
+        mofile.write_mo(made, catalogue)
+        if not path.exists() or path.read_bytes() != made.getvalue():
+            path.write_bytes(made.getvalue())
+
+
+def words() -> dict[str, str]:
+    """What scripts say, by the English."""
+    return {it.id: it.string for it in catalogues()[SCRIPTS] if it.id and it.string and not it.fuzzy}
+
+
+def rests_on() -> str:
+    """A fingerprint: of the catalogues, of the code, and of the English pages, which show all else."""
+    paths = [ROOT / "_config.yml", Path(__file__), *sorted(EXTENSIONS.glob("*.py")), *sorted(CATALOGUES.rglob("*.po"))]
+    paths += [HTML / f"{page}.html" for page in PAGES]
+    return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in paths)).hexdigest()
+
+
+def moved(text: str, page: str) -> str:
+    """A page as it stands in its folder of the English book, where all is that is not translated.
+
+    Naive: its own styles, scripts, pictures and untranslated pages beside it, a second book of 20 MB.
+    """
+    home = PurePosixPath(page).parent
+    up = "../" * (len(home.parts) + 1)
+
+    def address(match):
+        before, path, rest = match.groups()
+        to = posixpath.normpath(home / path)
+        if to.startswith("..") or to.removesuffix(".html") in PAGES:
+            return match[0]
+        english = ' hreflang="en"' if before.startswith("href") and to.endswith(".html") else ""
+        return f'{before}{up}{to}{rest}"{english}'
+
+    text = re.sub(r'\b((?:href|src|action|srcset)=")(?![a-z]+:|#|//)([^"#?]+)([^"]*)"', address, text)
+    text = re.sub(r'data-content_root="[^"]*"', f'data-content_root="{up}"', text)
+    return re.sub(r'<script[^>]*/translations\.js[^>]*></script>\n?', "", text)
+
+
+def build() -> int:
+    """Builds the pages into the English book, unless nothing has changed. Returns 0 where all is well."""
+    mark, made = rests_on(), HTML / FOLDER / ".made"
+    if made.exists() and made.read_text() == mark:
+        return 0
+    compiled()
+    code = f"self.marginlabWords = {json.dumps(words(), ensure_ascii=False)};\n"
+    config = {"language": LANGUAGE, "nitpicky": True}
+    app = sphinx("html", SCRATCH / "html", SCRATCH / "doctrees", ROOT / "_toc.yml", UNWRITTEN, config, warningiserror=True, keep_going=True)
+    app.build(False, [str(source(page)) for page in PAGES])
+    if app.statuscode:
+        return app.statuscode
+    (HTML / "_static" / NAME).write_text(code, encoding="utf-8")
+    for page in PAGES:
+        path = HTML / FOLDER / f"{page}.html"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(moved((SCRATCH / "html" / f"{page}.html").read_text(encoding="utf-8"), page), encoding="utf-8")
+    made.write_text(mark)
+    return 0
+
+
 if __name__ == "__main__":
-    sys.exit(messages())
+    sys.exit(messages() if sys.argv[1:] == ["messages"] else build())

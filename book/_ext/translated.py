@@ -7,6 +7,7 @@ extensions write into pages are asked for by `_`, and have a catalogue of their 
 from pathlib import Path
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.locale import get_translation
 from sphinx.transforms import SphinxTransform
 
@@ -59,7 +60,49 @@ def _alternatives(app, doctree):
                 cell += nodes.image("", uri="", alt=alt)
 
 
+def _compiled(app):
+    return Path(app.srcdir, app.config.locale_dirs[0])
+
+
+def _captions(app, doctree):
+    """The parts of the table of contents, which come into the first page when Sphinx has translated it."""
+    for toctree in doctree.findall(addnodes.toctree):
+        if toctree.get("caption"):
+            toctree["caption"] = _(toctree["caption"])
+
+
+def _in_chinese(app, doctree):
+    """Reads a page again where its catalogues have changed; and the first page says what stays English."""
+    docname = app.env.docname
+    if app.config.language != LANGUAGE or docname not in PAGES:
+        return
+    for name in (docname, WORDS):
+        app.env.note_dependency(str(_compiled(app) / LANGUAGE / "LC_MESSAGES" / f"{name}.mo"))
+    if docname == app.config.root_doc:
+        first = next(iter(doctree.findall(nodes.paragraph)))
+        note = nodes.note("", nodes.paragraph("", _(
+                "Pages that are not translated yet open in English. What code has put out stays in English too: "
+                "tables, and the words within pictures."
+            )))
+        first.parent.insert(first.parent.index(first) + 1, note)
+
+
+def _switch(app, pagename, templatename, context, doctree):
+    """In the header of a page that there is in both languages, the way to the other."""
+    if pagename in PAGES and app.builder.name == "html":
+        up = "../" * pagename.count("/")
+        if app.config.language == LANGUAGE:  # book/chinese.py puts these pages into a folder of the English book
+            other = {"href": f"../{up}{pagename}.html", "lang": "en", "name": "English"}
+        else:
+            other = {"href": f"{up}{FOLDER}/{pagename}.html", "lang": "zh", "name": "中文"}
+        context["other_language"] = other
+
+
 def setup(app):
+    app.add_message_catalog(WORDS, str(_compiled(app)))
     app.add_transform(OutputsStay)
+    app.connect("doctree-read", _captions, priority=100)  # before Sphinx collects the tables of contents
+    app.connect("doctree-read", _in_chinese)
+    app.connect("html-page-context", _switch)
     app.connect("doctree-read", _alternatives)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
