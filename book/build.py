@@ -3,6 +3,7 @@
 python book/build.py                          # into _build/html
 python book/build.py --builder singlehtml     # other arguments are Jupyter Book's
 python book/build.py --first                  # the landing page alone, into _build/first: within a minute
+python book/build.py --try                    # executes every page and keeps nothing: do all claims hold?
 
 Jupyter Book alone builds the same pages, one after the other; but its cache knows notebooks, and not the
 package that they import: an executed page whose fingerprint (fresh.py) is not the one that it was executed
@@ -108,6 +109,26 @@ def execute(name, notebook):
         )
 
 
+def executed(pages):
+    """Executes these pages, says how far it is, and gives (name, result) of each that did not fail."""
+    if not pages:
+        return
+    print(f"Training for {len(pages)} pages, {TOGETHER} at a time ...", flush=True)
+    start = time.monotonic()
+    with quietly(), ThreadPoolExecutor(TOGETHER) as pool:
+        # The longest are those of most code, nearly: first, so that two end together.
+        order = sorted(pages, key=lambda name: -sum(len(c.source) for c in pages[name].cells))
+        running = {pool.submit(execute, name, pages[name]): name for name in order}
+        for count, done in enumerate(as_completed(running), start=1):
+            name, result = running[done], done.result()
+            so_far = f"{count}/{len(pages)}, {time.monotonic() - start:.0f} s"
+            if result.err is not None:
+                print(f"  {name} FAILED ({so_far})\n{result.exc_string}", flush=True)
+                continue
+            print(f"  {name}: {result.time:.0f} s ({so_far})", flush=True)
+            yield name, result
+
+
 def refresh(only=None):
     """Executes what is stale, or of it one page, and says so. Returns how many failed; they stay stale."""
     BUILD.mkdir(exist_ok=True)
@@ -121,26 +142,14 @@ def refresh(only=None):
             shutil.rmtree(BUILD / name, ignore_errors=True)
     kept[LOOKS] = looks()
     KEPT.write_text(json.dumps(kept, indent=1), encoding="utf-8")
-    start, failed = time.monotonic(), 0
-    if waiting:
-        print(f"Training for {len(waiting)} of {len(pages)} pages, {TOGETHER} at a time ...", flush=True)
-    with quietly(), ThreadPoolExecutor(TOGETHER) as pool:
-        # The longest are those of most code, nearly: first, so that two end together.
-        order = sorted(waiting, key=lambda name: -sum(len(c.source) for c in pages[name].cells))
-        running = {pool.submit(execute, name, pages[name]): name for name in order}
-        for count, done in enumerate(as_completed(running), start=1):
-            name, result = running[done], done.result()
-            so_far = f"{count}/{len(waiting)}, {time.monotonic() - start:.0f} s"
-            if result.err is not None:
-                failed += 1
-                print(f"  {name} FAILED ({so_far})\n{result.exc_string}", flush=True)
-                continue
-            bundle = CacheBundleIn(result.nb, str(ROOT / name), data={"execution_seconds": result.time})
-            cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-            kept[name] = waiting[name]
-            KEPT.write_text(json.dumps(kept, indent=1), encoding="utf-8")
-            print(f"  {name}: {result.time:.0f} s ({so_far})", flush=True)
-    return failed
+    done = 0
+    for name, result in executed({name: pages[name] for name in waiting}):
+        done += 1
+        bundle = CacheBundleIn(result.nb, str(ROOT / name), data={"execution_seconds": result.time})
+        cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+        kept[name] = waiting[name]
+        KEPT.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+    return len(waiting) - done
 
 
 def command(*arguments):
@@ -169,6 +178,10 @@ def first():
 def main(arguments):
     if arguments == ["--first"]:
         return first()
+    if arguments == ["--try"]:
+        BUILD.mkdir(exist_ok=True)
+        pages = notebooks()
+        return len(pages) - len(dict(executed(pages)))
     if refresh():
         return "The book is not built: see above."
     return subprocess.run(command("-W", "-n", "--keep-going", *arguments), check=False).returncode

@@ -1,4 +1,4 @@
-"""The numerical tests under other kinds of rounding, each in a process of its own: `make test-rounding`.
+"""Numerical tests, and the pages' claims, under other kinds of rounding: `make test-rounding`.
 
 A processor chooses the kernels of OpenBLAS, XLA and oneDNN, and with them the last bits. What holds here must
 hold on the others: no bound may be one processor's.
@@ -19,6 +19,12 @@ KINDS = {
     "without oneDNN": {"TF_ENABLE_ONEDNN_OPTS": "0"},
     "with oneDNN": {"TF_ENABLE_ONEDNN_OPTS": "1"},
 }
+# As an older processor rounds: with this every page is executed, and its claims must hold.
+OLDER = {
+    "OPENBLAS_CORETYPE": "Haswell",
+    "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+}
 
 
 def main():
@@ -35,6 +41,10 @@ def main():
         if run.returncode:
             failed.append(kind)
             print(run.stdout[-5000:], run.stderr[-2000:], sep="\n", flush=True)
+    print("The book's pages, as on an older processor:", flush=True)
+    build = [sys.executable, str(HERE.parent / "book" / "build.py"), "--try"]
+    if subprocess.run(build, env=os.environ | OLDER, check=False).returncode:
+        failed.append("pages, as on an older processor")
     return f"red under: {', '.join(failed)}" if failed else 0
 
 

@@ -365,6 +365,12 @@ def test_whoever_says_where_it_will_end_is_told_the_gap(open_page, site):
     begun(page)
     words = trained(page)
     assert words.endswith(f" You said 2.0 %: {right(words) - 2:.1f} points too low.")
+    # It was a guess of that run, and of no other.
+    slider(page, "margin").fill("0.3")
+    begun(page)
+    assert guess.get_attribute("aria-valuetext") == "nothing said yet"
+    assert "You said" not in trained(page)
+    guess.press("End")
     slider(page, "naive").select_option("acos")
     page.locator(".mlx-died").wait_for(state="visible")
     assert "You said" not in page.locator(".mlx-say").inner_text()

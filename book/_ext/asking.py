@@ -79,7 +79,7 @@ class Prediction:
 
     Attributes:
         id: unique in the book.
-        cell: the cell's id, or those of cells that follow each other: their outputs are covered.
+        cell: the cell's id, or those of cells of code that follow each other: their outputs are covered.
         kind: of `KINDS`.
         ask, because: Markdown; the second is what the result says, shown with it.
         value: Python, the right answer: a number; [x, y]; [[x, y], …]. It may ask column("a heading of the
@@ -338,15 +338,13 @@ def _marked(cells, questions):
 def _foretold(cells, before):
     """The cells, with each prediction before the first that it covers."""
     places = {cell.get("id"): k for k, cell in enumerate(cells) if cell["cell_type"] == "code"}
-    ahead = {}
+    code, ahead = list(places), {}
     for prediction in before:
-        first = places.get(prediction.cells[0], -1)
-        if (
-            first < 0
-            or [cell.get("id") for cell in cells[first : first + len(prediction.cells)]] != prediction.cells
-        ):
+        first = prediction.cells[0]
+        start = code.index(first) if first in places else 0
+        if code[start : start + len(prediction.cells)] != prediction.cells:
             raise ValueError(f"no cells {prediction.cell!r} for the prediction {prediction.id!r}")
-        ahead[first] = new_markdown_cell(prediction.markdown(), id=f"prediction-{prediction.id}")
+        ahead[places[first]] = new_markdown_cell(prediction.markdown(), id=f"prediction-{prediction.id}")
     return [each for k, cell in enumerate(cells) for each in ([ahead[k], cell] if k in ahead else [cell])]
 
 

@@ -116,7 +116,8 @@
 
   /** @param {Element} it */
   function place(it) {
-    const at = it.getBoundingClientRect();
+    // A formula's box is as wide as the text: its card stands under what is written.
+    const at = (it.querySelector("mjx-math") ?? it).getBoundingClientRect();
     card.hidden = false;
     const { width, height } = card.getBoundingClientRect();
     const left = Math.max(8, Math.min(at.left, document.documentElement.clientWidth - width - 8));
@@ -149,13 +150,11 @@
       (name) => name in cards.symbols,
     );
     for (const name of names) {
-      const line = add("p", "");
-      const glyph = it.querySelector(`.sym-${name}`);
-      const assistive = it.querySelector(`math .sym-${name}`);
-      const letter = Object.assign(document.createElement("b"), {
-        textContent: (assistive ?? glyph)?.textContent?.trim() || name,
-      });
-      line.append(letter, ` ${cards.symbols[name].name}. ${live(name)}`);
+      const glyph = it.querySelector(`math .sym-${name}`); // as a browser draws it, with its indices
+      const letter = document.createElementNS("http://www.w3.org/1998/Math/MathML", "math");
+      letter.append(glyph?.cloneNode(true) ?? name);
+      for (const part of letter.children) part.removeAttribute("class"); // here it stands for no place in the text
+      add("p", "").append(letter, ` ${cards.symbols[name].name}. ${live(name)}`);
     }
     return names.length > 0;
   }

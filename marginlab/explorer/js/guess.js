@@ -14,20 +14,31 @@ export function told(guess, accuracy) {
     : say` You said ${said(guess)}: ${points} points too high.`;
 }
 
-/** A slider for it; changed(share) hears of it. */
+const UNSAID = say`nothing said yet`;
+const ASKS = say`right at its end?`;
+
+/** A slider for it, and what makes it ask anew; changed(share) hears of it, null where nothing is said. */
 export function makeGuess(changed) {
   const row = document.createElement("fieldset");
   row.className = "mlp mlp-guess";
   row.setAttribute("aria-label", say`Where will it end?`);
   row.innerHTML = `<label><span class="mlp-name">${say`my guess`}</span>
-    <input type="range" name="guess" min="0" max="100" step="0.5" value="50" aria-valuetext="${say`nothing said yet`}">
-    <output>${say`right at its end?`}</output></label>`;
+    <input type="range" name="guess" min="0" max="100" step="0.5" value="50" aria-valuetext="${UNSAID}">
+    <output>${ASKS}</output></label>`;
   const [input, output] = [row.querySelector("input"), row.querySelector("output")];
+  const share = () => Number(input?.value) / 100;
+  const show = (words, shown) => {
+    input?.setAttribute("aria-valuetext", words);
+    if (output) output.textContent = shown;
+  };
   input?.addEventListener("input", () => {
-    const share = Number(input.value) / 100;
-    input.setAttribute("aria-valuetext", said(share));
-    if (output) output.textContent = said(share);
-    changed(share);
+    show(said(share()), said(share()));
+    changed(share());
   });
-  return row;
+  const forget = () => {
+    if (input) input.value = input.defaultValue;
+    show(UNSAID, ASKS);
+    changed(null);
+  };
+  return { row, forget };
 }

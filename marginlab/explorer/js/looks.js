@@ -156,15 +156,20 @@ export const CSS = `
   .mlx-key.mlx-what { min-height: 87.5px; }
 }
 .mlx-fold:not(.mlx-open, .mlx-all) .mlx-rest { display: none; }
+/* Of a digit that is pointed at it is said, folded or not: in the place of the words on the head. */
+.mlx-fold.mlx-pointed:not(.mlx-open, .mlx-all, .mlx-walking) .mlx-point { display: flex; }
+.mlx-fold.mlx-pointed:not(.mlx-open, .mlx-all, .mlx-walking) .mlx-lesson { display: none; }
+.mlx-fold.mlx-pointed:not(.mlx-open, .mlx-all, .mlx-walking) .mlx-told { min-height: 0; }
 /* In short form and folded, where there is room: the plane, and beside it all that may be done. */
 @container (min-width: 561px) {
   .mlx-short.mlx-fold:not(.mlx-open, .mlx-all) .mlx-grid {
-    grid-template: "now now" auto "stage told" auto "stage near" auto "stage time" 1fr / minmax(0, 340px) minmax(0, 1fr); }
+    grid-template: "now now" auto "stage told" auto "stage point" auto "stage near" auto "stage time" 1fr / minmax(0, 340px) minmax(0, 1fr); }
   .mlx-short.mlx-fold:not(.mlx-open, .mlx-all) .mlx-main { display: contents; }
   .mlx-short .mlx-now { grid-area: now; }
   .mlx-short .mlx-stage { grid-area: stage; }
   .mlx-short .mlx-near { grid-area: near; }
   .mlx-short .mlx-time { grid-area: time; }
+  .mlx-short.mlx-fold.mlx-pointed:not(.mlx-open, .mlx-all) .mlx-point { grid-area: point; min-height: 114px; }
 }
 @media print { .mlx-looked { outline: none; } .mlx [data-do] { display: none; } }
 @media (pointer: coarse) {

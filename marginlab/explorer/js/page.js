@@ -59,6 +59,7 @@ class Explorer {
   ready = false; // whether the worker has all of them
   given = {}; // of the files of images those that it was given
   guess = null; // the accuracy at which the reader thinks that it will end, a share
+  judged = false; // whether a run has shown how near it was: it is no guess of the next one
   lost = ""; // what is told of a file of images that did not load
   psi = undefined; // the last formula of the reader's
   withheld = { hide: [], lock: [] }; // controls that a link hides or locks
@@ -88,10 +89,14 @@ class Explorer {
     this.view = createView(place, { ...shown, group: this.group, embed, short: this.short });
     this.controls = { near: fieldset(say`The margin`), far: fieldset(say`What to train`) };
     const presets = this.short ? [makePresets((query) => this.follow(read(query)))] : [];
-    const guess = makeGuess((share) => this.view.guess((this.guess = share)));
-    this.guessRow = guess;
-    this.view.near.append(this.controls.near, ...(this.short ? presets : [guess]), this.status);
-    this.view.far.append(this.controls.far, ...(this.short ? [guess] : []));
+    const guess = makeGuess((share) => {
+      this.judged = false;
+      this.view.guess((this.guess = share));
+    });
+    this.guessRow = guess.row;
+    this.askAnew = guess.forget;
+    this.view.near.append(this.controls.near, ...(this.short ? presets : [guess.row]), this.status);
+    this.view.far.append(this.controls.far, ...(this.short ? [guess.row] : []));
     if (!this.short && !document.body.hasAttribute("data-alone"))
       root.querySelector("[data-do=code]").after(makeShare(() => this.shared(), address));
     this.handIn = this.short || lacking.length ? null : new HandIn(root.querySelector(".marginlab-numbers"), version);
@@ -308,6 +313,7 @@ class Explorer {
   /** Of many changes within one picture only the last counts. */
   changed() {
     this.run += 1;
+    if (this.judged) this.askAnew();
     this.handIn?.waits();
     this.wake();
     cancelAnimationFrame(this.asked);
@@ -406,6 +412,7 @@ class Explorer {
   /** The run is shown to its end, and no other takes its place. */
   arrive() {
     this.arrived = !this.last.died;
+    this.judged = this.guess !== null && this.arrived;
     this.root.dataset.state = "done";
     this.askFor();
   }

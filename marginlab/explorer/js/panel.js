@@ -38,8 +38,11 @@ export function showPoint({ image, which, bars }, images, { frame, thetas, colou
   const values = logits(frame, focus, settings);
   const read = answer(frame, focus, settings);
   const theta = Number.isFinite(thetas[focus]) ? degrees(thetas[focus]) : say`none`;
-  write(which, say`Digit ${labels[focus]}, read as ${read < 0 ? say`nothing` : read}. θ to its class: ${theta}.`);
-  bars.title = settings.head === "softmax" && !frame.linear ? say`Cosines` : say`Logits`;
+  const what = settings.head === "softmax" && !frame.linear ? say`cosines` : say`logits`;
+  write(
+    which,
+    say`Digit ${labels[focus]}, read as ${read < 0 ? say`nothing` : read}. θ to its class: ${theta}. Its ${what}, class by class:`,
+  );
   const [low, high] = [min(...values), max(...values)];
   const shown = (v) => (Number.isFinite(v) ? v.toFixed(abs(v) < 10 ? 1 : 0).replace("-", "−") : "NaN");
   const bar = (v, j) =>

@@ -274,6 +274,7 @@ export function createView(root, { labels, images = null, group = null, embed = 
   pointAt(parts.plane, labels, state, (i) => {
     if (i !== state.focus) need();
     state.focus = i;
+    parts.box.classList.toggle("mlx-pointed", i !== null);
   });
   const unsize = whenSized(parts, short, need);
   showTab(parts.box, state);
