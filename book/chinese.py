@@ -13,8 +13,10 @@ import json
 import os
 import posixpath
 import re
+import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -29,11 +31,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "book" / "_ext")]
 import asking  # noqa: E402
 import moving  # noqa: E402
 import symbols  # noqa: E402
-from translated import FOLDER, LANGUAGE, LOCALE, PAGES, WORDS  # noqa: E402
+from translated import FOLDER, LANGUAGE, LOCALE, PAGES, SCRIPT, WORDS  # noqa: E402
 
 EXTENSIONS = ROOT / "book" / "_ext"
 HTML, SCRATCH, COMPILED = (ROOT / "_build" / name for name in ("html", FOLDER, "locale"))
-NAME = "marginlab-words.js"  # the catalogue of what scripts say, as a script
 CATALOGUES = LOCALE / LANGUAGE / "LC_MESSAGES"
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 SCRIPTS = "explorer"  # the catalogue of what scripts say
@@ -150,12 +151,12 @@ def templates(folder: Path) -> None:
 # ---- The catalogues ----
 
 
-def catalogues() -> dict[str, Catalog]:
-    """Every catalogue, by its name."""
+def catalogues(folder: Path = CATALOGUES, end: str = "po") -> dict[str, Catalog]:
+    """Every catalogue of a folder, by its name."""
     found = {}
-    for path in sorted(CATALOGUES.rglob("*.po")):
+    for path in sorted(folder.rglob(f"*.{end}")):
         with path.open("rb") as file:
-            name = path.relative_to(CATALOGUES).with_suffix("").as_posix()
+            name = path.relative_to(folder).with_suffix("").as_posix()
             found[name] = pofile.read_po(file, locale=LANGUAGE)
     return found
 
@@ -165,8 +166,23 @@ def waiting(catalogue: Catalog) -> list[str]:
     return [it.id for it in catalogue if it.id and (it.fuzzy or not it.string)]
 
 
+KEPT = re.compile(
+    r"\{\w+\}"  # gaps
+    r"|\$[^$]+\$"  # formulas
+    r"|(?<=\]\()[^)\s]+(?=\))"  # where links lead
+    r"|`+[^`]+`+"  # code
+    r"|</?[a-z][^>]*>"  # HTML
+)
+
+
+def lost(english: str, translated: str) -> list[str]:
+    """What a translation must keep and has not, or has beside it: gaps, formulas, addresses, code, HTML."""
+    ours, theirs = (Counter(KEPT.findall(text)) for text in (english, translated))
+    return sorted(((ours - theirs) + (theirs - ours)).elements())
+
+
 def messages() -> None:
-    """Brings the catalogues up to date with the English, and says what waits."""
+    """Brings the catalogues up to date with the English, and says what waits and what is wrong."""
     from sphinx_intl import basic
 
     with tempfile.TemporaryDirectory() as folder:
@@ -174,6 +190,9 @@ def messages() -> None:
         basic.update(str(LOCALE), folder, [LANGUAGE], line_width=0, ignore_obsolete=True)
     for name, catalogue in catalogues().items():
         print(f"{name}: {len(waiting(catalogue))} of {len(catalogue)} wait")
+        for it in catalogue:
+            if it.id and it.string and lost(it.id, it.string):
+                print(f"  {it.string!r} differs in {lost(it.id, it.string)}")
 
 
 # ---- The pages ----
@@ -188,6 +207,7 @@ def compiled() -> None:
         mofile.write_mo(made, catalogue)
         if not path.exists() or path.read_bytes() != made.getvalue():
             path.write_bytes(made.getvalue())
+    (COMPILED / SCRIPT).write_text(f"globalThis.marginlabWords = {json.dumps(words(), ensure_ascii=False)};\n", "utf-8")
 
 
 def words() -> dict[str, str]:
@@ -229,13 +249,12 @@ def build() -> int:
     if made.exists() and made.read_text() == mark:
         return 0
     compiled()
-    code = f"self.marginlabWords = {json.dumps(words(), ensure_ascii=False)};\n"
     config = {"language": LANGUAGE, "nitpicky": True}
     app = sphinx("html", SCRATCH / "html", SCRATCH / "doctrees", ROOT / "_toc.yml", UNWRITTEN, config, warningiserror=True, keep_going=True)
     app.build(False, [str(source(page)) for page in PAGES])
     if app.statuscode:
         return app.statuscode
-    (HTML / "_static" / NAME).write_text(code, encoding="utf-8")
+    shutil.copy(COMPILED / SCRIPT, HTML / "_static" / SCRIPT)
     for page in PAGES:
         path = HTML / FOLDER / f"{page}.html"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ PAGES = (
     "lessons/05_arcface/lesson",
 )
 WORDS = "page"  # the catalogue of what extensions say
+SCRIPT = "marginlab-words.js"  # the catalogue of what scripts say, as a script
 
 
 def _(text: str) -> str:
@@ -64,6 +65,11 @@ def _compiled(app):
     return Path(app.srcdir, app.config.locale_dirs[0])
 
 
+def script_words(app) -> str:
+    """The script that gives scripts the language of this build; "" for English."""
+    return (_compiled(app) / SCRIPT).read_text(encoding="utf-8") if app.config.language == LANGUAGE else ""
+
+
 def _captions(app, doctree):
     """The parts of the table of contents, which come into the first page when Sphinx has translated it."""
     for toctree in doctree.findall(addnodes.toctree):
@@ -101,6 +107,8 @@ def _switch(app, pagename, templatename, context, doctree):
 def setup(app):
     app.add_message_catalog(WORDS, str(_compiled(app)))
     app.add_transform(OutputsStay)
+    if app.config.language == LANGUAGE:
+        app.add_js_file(SCRIPT, priority=100)  # before all that speaks
     app.connect("doctree-read", _captions, priority=100)  # before Sphinx collects the tables of contents
     app.connect("doctree-read", _in_chinese)
     app.connect("html-page-context", _switch)

@@ -1,5 +1,6 @@
-// Questions, predictions, progress, the review and the report of a problem, on every page.
+// Questions, predictions, progress, the review and the report of a problem, the other language, on every page.
 
+import { language } from "./language.js";
 import { predictions } from "./predictions.js";
 import { progress } from "./progress.js";
 import { questions } from "./questions.js";
@@ -15,4 +16,5 @@ export function start(table) {
   progress(table);
   review();
   report();
+  language();
 }
