@@ -115,7 +115,10 @@ def of_scripts() -> list[str]:
     for member in MEMBERS.values():
         settings = list(member.settings.values())
         found += [member.title, *(it.name for it in settings), *(it.unit for it in settings)]
-    found += ["seed", "(where it starts)"]  # of js/settings.js, which is a worker's too and says nothing itself
+    found += [
+        "seed",
+        "(where it starts)",
+    ]  # of js/settings.js, which is a worker's too and says nothing itself
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).glob("*.js")):
             found += tagged(path.read_text(encoding="utf-8"))
@@ -133,7 +136,9 @@ def of_extensions() -> list[str]:
             found += asking.said_beside(each)
     sources = [source(page).read_text(encoding="utf-8") for page in PAGES]
     found += symbols.said(ROOT, sources)
-    found += [shows for cell, _, shows in moving.CELLS if shows and any(f'"{cell}"' in text for text in sources)]
+    found += [
+        shows for cell, _, shows in moving.CELLS if shows and any(f'"{cell}"' in text for text in sources)
+    ]
     return list(dict.fromkeys(found))
 
 
@@ -207,7 +212,9 @@ def compiled() -> None:
         mofile.write_mo(made, catalogue)
         if not path.exists() or path.read_bytes() != made.getvalue():
             path.write_bytes(made.getvalue())
-    (COMPILED / SCRIPT).write_text(f"globalThis.marginlabWords = {json.dumps(words(), ensure_ascii=False)};\n", "utf-8")
+    (COMPILED / SCRIPT).write_text(
+        f"globalThis.marginlabWords = {json.dumps(words(), ensure_ascii=False)};\n", "utf-8"
+    )
 
 
 def words() -> dict[str, str]:
@@ -217,7 +224,12 @@ def words() -> dict[str, str]:
 
 def rests_on() -> str:
     """A fingerprint: of the catalogues, of the code, and of the English pages, which show all else."""
-    paths = [ROOT / "_config.yml", Path(__file__), *sorted(EXTENSIONS.glob("*.py")), *sorted(CATALOGUES.rglob("*.po"))]
+    paths = [
+        ROOT / "_config.yml",
+        Path(__file__),
+        *sorted(EXTENSIONS.glob("*.py")),
+        *sorted(CATALOGUES.rglob("*.po")),
+    ]
     paths += [HTML / f"{page}.html" for page in PAGES]
     return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in paths)).hexdigest()
 
@@ -240,7 +252,7 @@ def moved(text: str, page: str) -> str:
 
     text = re.sub(r'\b((?:href|src|action|srcset)=")(?![a-z]+:|#|//)([^"#?]+)([^"]*)"', address, text)
     text = re.sub(r'data-content_root="[^"]*"', f'data-content_root="{up}"', text)
-    return re.sub(r'<script[^>]*/translations\.js[^>]*></script>\n?', "", text)
+    return re.sub(r"<script[^>]*/translations\.js[^>]*></script>\n?", "", text)
 
 
 def build() -> int:
@@ -250,7 +262,16 @@ def build() -> int:
         return 0
     compiled()
     config = {"language": LANGUAGE, "nitpicky": True}
-    app = sphinx("html", SCRATCH / "html", SCRATCH / "doctrees", ROOT / "_toc.yml", UNWRITTEN, config, warningiserror=True, keep_going=True)
+    app = sphinx(
+        "html",
+        SCRATCH / "html",
+        SCRATCH / "doctrees",
+        ROOT / "_toc.yml",
+        UNWRITTEN,
+        config,
+        warningiserror=True,
+        keep_going=True,
+    )
     app.build(False, [str(source(page)) for page in PAGES])
     if app.statuscode:
         return app.statuscode
@@ -258,7 +279,9 @@ def build() -> int:
     for page in PAGES:
         path = HTML / FOLDER / f"{page}.html"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(moved((SCRATCH / "html" / f"{page}.html").read_text(encoding="utf-8"), page), encoding="utf-8")
+        path.write_text(
+            moved((SCRATCH / "html" / f"{page}.html").read_text(encoding="utf-8"), page), encoding="utf-8"
+        )
     made.write_text(mark)
     return 0
 

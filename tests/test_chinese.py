@@ -93,10 +93,12 @@ def test_a_text_takes_the_catalogues_words_and_gives_its_gaps_in_their_order(say
     script = "(words) => { globalThis.marginlabWords = words; return say.say`${'$&'} of ${7} right`; }"
     assert say.evaluate(script, {"{0} of {1} right": "{1} 中 {0} 对"}) == "7 中 $& 对"
     assert say.evaluate(script, {"other": "别的"}) == say.evaluate(script, None) == "$& of 7 right"
-    table = "(text) => say.translatedBy(['no {c}', 'so near {c}. It ends.'], text)"
-    assert say.evaluate("globalThis.marginlabWords = { 'so near {c}. It ends.': '{c}。' }, 1") == 1
-    assert say.evaluate(table, "so near 0.5. It ends.") == "0.5。"
-    assert say.evaluate(table, "other") == "other"
+    table = (
+        "([text, it]) => { globalThis.marginlabWords = it; return say.translatedBy(Object.keys(it), text); }"
+    )
+    words = {"no {c}": "没有 {c}", "so near {c}. It ends.": "{c}。"}
+    assert say.evaluate(table, ["so near 0.5. It ends.", words]) == "0.5。"
+    assert say.evaluate(table, ["other", words]) == "other"
 
 
 # ---- Pages ----
@@ -108,7 +110,10 @@ def test_a_text_takes_the_catalogues_words_and_gives_its_gaps_in_their_order(say
         ('href="../../_static/a.css?v=1"', 'href="../../../_static/a.css?v=1"'),
         ('href="../05_arcface/lesson.html#x"', 'href="../05_arcface/lesson.html#x"'),
         ('href="exercises.html"', 'href="../../../lessons/01_softmax/exercises.html" hreflang="en"'),
-        ('href="../02_normface/lesson.html"', 'href="../../../lessons/02_normface/lesson.html" hreflang="en"'),
+        (
+            'href="../02_normface/lesson.html"',
+            'href="../../../lessons/02_normface/lesson.html" hreflang="en"',
+        ),
         ('href="#here"', 'href="#here"'),
         ('href="https://example.org/a.html"', 'href="https://example.org/a.html"'),
         ('src="data:image/png;base64,AA"', 'src="data:image/png;base64,AA"'),

@@ -39,7 +39,10 @@ def _figures(cell):
 def _fold(cell, made):
     """Says on a folded cell what its code makes."""
     if "prompt_show" in cell:
-        cell["prompt_show"], cell["prompt_hide"] = _("Show {made}").format(made=made), _("Hide {made}").format(made=made)
+        cell["prompt_show"], cell["prompt_hide"] = (
+            _("Show {made}").format(made=made),
+            _("Hide {made}").format(made=made),
+        )
 
 
 def _made(cell, numbers):
@@ -59,7 +62,10 @@ def _number(app, doctree):
             figures += 1
             number = f"{chapter}.{figures}"
             numbers.append(number)
-            words = [nodes.strong("", _("Figure {number}.").format(number=number)), nodes.Text(f" {caption(alt)}")]
+            words = [
+                nodes.strong("", _("Figure {number}.").format(number=number)),
+                nodes.Text(f" {caption(alt)}"),
+            ]
             line = nodes.paragraph("", "", *words, classes=["marginlab-caption"])
             line["ids"] = [f"figure-{chapter}-{figures}"]
             bundle.parent.insert(bundle.parent.index(bundle) + 1, line)

@@ -93,7 +93,7 @@ def symbols(text: str) -> list[Symbol]:
     rows = [row for row in ROW.findall(table) if "---" not in row[0]]
     letters = [re.match(r"\$(\\operatorname\{\w+\}|\\[a-zA-Z]+|\w)", row[0])[1] for row in rows]
     found = []
-    for letter, (_, meaning, allowed, first) in zip(letters, rows, strict=True):
+    for letter, (_tex, meaning, allowed, first) in zip(letters, rows, strict=True):
         bare = {r"\lVert": "length", r"\hat": "unit"}.get(letter) or re.sub(
             r"\\|operatorname|[{}]", "", letter
         )
@@ -218,7 +218,9 @@ def said(root: Path, pages: list[str]) -> list[str]:
     from marginlab.family import FAMILY
 
     rows = symbols(_read_source(root, NOTATION))
-    found = [text for it in rows for text in (words(it.meaning), _ranged(it), *re.findall(r"^\[(.+?)\]", it.first))]
+    found = [
+        text for it in rows for text in (words(it.meaning), _ranged(it), *re.findall(r"^\[(.+?)\]", it.first))
+    ]
     found += [member.margins[0].allowed for member in FAMILY.values() if member.margins]
     known = terms(_read_source(root, GLOSSARY))
     linked = {name for page in pages for name in re.findall(r"glossary\.md#([\w-]+)", page)}
@@ -280,7 +282,11 @@ def _cards(app, pagename, templatename, context, doctree):
             }
             cards[it.name] = said | {"first": [_(link[1]), uri(link[2])] if link else []}
     linked = set(re.findall(r'href="[^"]*glossary\.html#([\w-]+)"', context["body"]))
-    said = {key: [_(part) for part in value] for key, value in terms(_source(app, GLOSSARY)).items() if key in linked}
+    said = {
+        key: [_(part) for part in value]
+        for key, value in terms(_source(app, GLOSSARY)).items()
+        if key in linked
+    }
     if cards or said:
         data = {"symbols": cards, "terms": said, "notation": uri(NOTATION)}
         text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")

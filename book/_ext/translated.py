@@ -86,18 +86,20 @@ def _in_chinese(app, doctree):
         app.env.note_dependency(str(_compiled(app) / LANGUAGE / "LC_MESSAGES" / f"{name}.mo"))
     if docname == app.config.root_doc:
         first = next(iter(doctree.findall(nodes.paragraph)))
-        note = nodes.note("", nodes.paragraph("", _(
-                "Pages that are not translated yet open in English. What code has put out stays in English too: "
-                "tables, and the words within pictures."
-            )))
-        first.parent.insert(first.parent.index(first) + 1, note)
+        stays = _(
+            "Pages that are not translated yet open in English. What code has put out stays in English too: "
+            "tables, and the words within pictures."
+        )
+        first.parent.insert(first.parent.index(first) + 1, nodes.note("", nodes.paragraph("", stays)))
 
 
 def _switch(app, pagename, templatename, context, doctree):
     """In the header of a page that there is in both languages, the way to the other."""
     if pagename in PAGES and app.builder.name == "html":
         up = "../" * pagename.count("/")
-        if app.config.language == LANGUAGE:  # book/chinese.py puts these pages into a folder of the English book
+        if (
+            app.config.language == LANGUAGE
+        ):  # book/chinese.py puts these pages into a folder of the English book
             other = {"href": f"../{up}{pagename}.html", "lang": "en", "name": "English"}
         else:
             other = {"href": f"{up}{FOLDER}/{pagename}.html", "lang": "zh", "name": "中文"}

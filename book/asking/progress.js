@@ -40,7 +40,10 @@ function ticks(table) {
 function chapter(lesson) {
   const links = /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll(SIDEBAR));
   const link = [...links].find(({ href }) => lessonOf(new URL(href).pathname) === lesson);
-  return link?.href.replace(/#.*$/, "") ?? `${document.documentElement.dataset.content_root ?? "./"}lessons/${lesson}/lesson.html`;
+  return (
+    link?.href.replace(/#.*$/, "") ??
+    `${document.documentElement.dataset.content_root ?? "./"}lessons/${lesson}/lesson.html`
+  );
 }
 
 /** Remembers the last heading that was read past, of a chapter. */

@@ -41,7 +41,8 @@ export function questions() {
   const count = () => {
     const many = all.filter((it) => it.wrong()).length;
     bar.hidden = many === 0;
-    button.textContent = many === 1 ? say`Ask again the one that was wrong` : say`Ask again the ${many} that were wrong`;
+    button.textContent =
+      many === 1 ? say`Ask again the one that was wrong` : say`Ask again the ${many} that were wrong`;
   };
   for (const { field } of all) field.addEventListener("change", count);
   button.addEventListener("click", () => {

@@ -35,8 +35,7 @@ const HTML = `<summary>${say`Hand in this run`}</summary><div>
 <div hidden><button type="button" data-hand="copy">${say`copy the line`}</button><button type="button" data-hand="save">${say`save as CSV`}</button></div>
 </div>`;
 
-const FIRST =
-  say`A receipt is of a run of your own: move a slider, and wait for its end. The picture that the page came with has none.`;
+const FIRST = say`A receipt is of a run of your own: move a slider, and wait for its end. The picture that the page came with has none.`;
 const WAITS = say`This run has not ended yet with all images; then its receipt stands here.`;
 const NAME = say`Write your name: it becomes part of the receipt.`;
 const READY = say`This is your receipt, one line. Hand it in as it is: with a letter changed it counts for nothing.`;

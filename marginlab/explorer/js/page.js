@@ -322,7 +322,8 @@ class Explorer {
       toAddress(this.name, this.settings, this.withheld);
       // Who goes on from a run that was of all images waits for all.
       const which = this.ready || this.settings.moves.length ? "all" : "first";
-      if (!this.ready) this.say(which === "all" ? say`Fetching the 70,000 images …` : say`Fetching the first ${FEW} images …`);
+      if (!this.ready)
+        this.say(which === "all" ? say`Fetching the 70,000 images …` : say`Fetching the first ${FEW} images …`);
       if ((await this.give(which)) && mine === this.run) this.train(which);
     });
   }

@@ -35,8 +35,7 @@ const sentences = (...all) => all.filter(Boolean).join(" ");
 const dots = () => ({
   part: "stage",
   beside: "point",
-  words:
-    say`Each dot is one of the test digits. Where it stands is its embedding: the two numbers that the network has made of its pixels. Its colour says which digit it is.`,
+  words: say`Each dot is one of the test digits. Where it stands is its embedding: the two numbers that the network has made of its pixels. Its colour says which digit it is.`,
   act: say`Point at a dot, or tap it. By keys: go to the picture, and press an arrow.`,
   done: (now, then) => now.focus !== null && now.focus !== then.focus,
 });
@@ -114,9 +113,7 @@ const pull = (settings) => ({
       : say`The pull says how steeply ψ falls at θ, so how hard a digit there is turned towards its ray.`,
     say`Where it is 0, nothing turns a digit, however wrong it is.`,
     settings.naive && say`Dashed and red: as ${translated(FORMS[settings.naive].title)} makes it.`,
-    !settings.naive &&
-      turningPoint(settings) < PI &&
-      say`Where θ with its margin is π, it is 0 for an instant only.`,
+    !settings.naive && turningPoint(settings) < PI && say`Where θ with its margin is π, it is 0 for an instant only.`,
     !settings.naive && say`Most digits stand near 0°: look at how much pull is left for them.`,
   ),
 });

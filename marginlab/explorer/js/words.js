@@ -238,10 +238,12 @@ export function keyOfPull(scene) {
     return entry(lines[0], say`sin θ. Softmax pulls with ‖w‖ times as much: most at 90°, not at all at 0°.`);
   if (!settings.naive)
     return (
-      entry(lines[0], share < 1 && hasMargin(settings)
+      entry(
+        lines[0],
+        share < 1 && hasMargin(settings)
           ? say`−ψ′(θ) at this step: how steeply ψ falls at θ`
-          : say`−ψ′(θ): how steeply ψ falls at θ`) +
-      (settings.head === "own" ? entry(SOFT, say`sin θ, the pull of cos θ`, "dotted") : "")
+          : say`−ψ′(θ): how steeply ψ falls at θ`,
+      ) + (settings.head === "own" ? entry(SOFT, say`sin θ, the pull of cos θ`, "dotted") : "")
     );
   const { naive, cured, harms } = pulls(settings, share);
   const same = naive.every((p, k) => abs(p - cured[k]) < 1e-6);
@@ -252,7 +254,9 @@ export function keyOfPull(scene) {
     entry(lines[1], say`as it is broken`, "dashed") +
     (harms.length ? patch("var(--red)", hurt) : "") +
     (died?.theta == null ? "" : crossEntry(say`the image that ended it`)) +
-    (same ? `<span>${share < 1 && hasMargin(settings) ? say`no difference yet` : say`no difference here`}</span>` : "") +
+    (same
+      ? `<span>${share < 1 && hasMargin(settings) ? say`no difference yet` : say`no difference here`}</span>`
+      : "") +
     (failsNear0(settings) ? `<span>${say`Logarithmic axis: the harm is next to 0°.`}</span>` : "")
   );
 }
@@ -261,7 +265,7 @@ export function keyOfPull(scene) {
 export function what({ settings, labels, circle, frame, share, fates, died }) {
   const { head } = settings;
   const many = outside(frame.embeddings);
-  
+
   const said = circle
     ? [say`The same digits on the circle, each kind on a ring of its own; the hills say how many lie at each angle.`]
     : [
@@ -280,7 +284,11 @@ export function what({ settings, labels, circle, frame, share, fates, died }) {
 
 /** Of the three charts: in a word, and in full. */
 export const TABS = [say`learning`, "ψ(θ)", say`the pull`];
-export const TITLES = [say`Learning`, say`ψ(θ): what its own class scores a digit`, say`The pull towards its own class, by θ`];
+export const TITLES = [
+  say`Learning`,
+  say`ψ(θ): what its own class scores a digit`,
+  say`The pull towards its own class, by θ`,
+];
 
 // ---- For who does not see it ----
 
