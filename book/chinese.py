@@ -272,6 +272,7 @@ def build() -> int:
         warningiserror=True,
         keep_going=True,
     )
+    app.builder.search = False  # it finds what is in the English book
     app.build(False, [str(source(page)) for page in PAGES])
     if app.statuscode:
         return app.statuscode
