@@ -139,7 +139,7 @@ def refresh(only=None):
     waiting, kept = stale(cache, pages, before)
     waiting = {name: mark for name, mark in waiting.items() if only in (None, name)}
     if before.get(LOOKS) != looks():
-        for name in (".doctrees", "html", "singlehtml", "zh"):
+        for name in (".doctrees", "html", "singlehtml", ".doctrees-zh"):
             shutil.rmtree(BUILD / name, ignore_errors=True)
     kept[LOOKS] = looks()
     KEPT.write_text(json.dumps(kept, indent=1), encoding="utf-8")

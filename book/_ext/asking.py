@@ -19,7 +19,7 @@ import yaml
 from docutils import nodes
 from nbformat.v4 import new_markdown_cell
 from sphinx.errors import ExtensionError
-from translated import _, unexecuted
+from translated import _, beside, unexecuted
 
 ALL, REVIEW = "book/questions", "book/review"
 LESSON = re.compile(r"lessons/(\w+)/lesson$")
@@ -384,7 +384,7 @@ def _reveal(app, doctree):
 
 
 def _prove(app):
-    if unexecuted(app):
+    if unexecuted(app) or beside(app):
         return
     try:
         prove([question for _, question in every(Path(app.srcdir))], Path(app.srcdir))

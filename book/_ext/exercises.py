@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from docutils import nodes
-from translated import _
+from translated import _, beside
 
 SHEET, PAGE, SCRIPT = "exercises.ipynb", "exercises.html", "fields.js"
 HERE = "lessons/{}/exercises"
@@ -24,6 +24,8 @@ def _sheet(app, name):
 
 
 def _write(app):
+    if beside(app):
+        return
     from sheet_page import page
 
     from marginlab.course import sheets
@@ -77,7 +79,7 @@ def _context(app, pagename, templatename, context, doctree):
 def _script(app):
     from marginlab.explorer import bundle
 
-    if app.builder.format == "html":
+    if app.builder.format == "html" and not beside(app):
         static = app.outdir / "_static"
         static.mkdir(parents=True, exist_ok=True)
         text = bundle.script("$fields.start();", "fields", here=Path(app.srcdir, "book", "sheet"))
@@ -85,7 +87,7 @@ def _script(app):
 
 
 def _release(app, exception):
-    if exception is None and app.builder.format == "html":
+    if exception is None and app.builder.format == "html" and not beside(app):
         from marginlab.course import release
 
         release(source=Path(app.srcdir, "lessons"), target=Path(app.outdir, "lessons"))

@@ -35,6 +35,11 @@ def unexecuted(app) -> bool:
     return app.builder.name == "gettext"
 
 
+def beside(app) -> bool:
+    """Whether this build makes pages beside the English book's: what all share is there, and proved."""
+    return app.config.language == LANGUAGE
+
+
 class OutputsStay(SphinxTransform):
     """What a cell has put out is no text to translate; but what stands for its pictures is the author's."""
 
@@ -67,7 +72,7 @@ def _compiled(app):
 
 def script_words(app) -> str:
     """The script that gives scripts the language of this build; "" for English."""
-    return (_compiled(app) / SCRIPT).read_text(encoding="utf-8") if app.config.language == LANGUAGE else ""
+    return (_compiled(app) / SCRIPT).read_text(encoding="utf-8") if beside(app) else ""
 
 
 def _captions(app, doctree):
@@ -80,7 +85,7 @@ def _captions(app, doctree):
 def _in_chinese(app, doctree):
     """Reads a page again where its catalogues have changed; and the first page says what stays English."""
     docname = app.env.docname
-    if app.config.language != LANGUAGE or docname not in PAGES:
+    if not beside(app) or docname not in PAGES:
         return
     for name in (docname, WORDS):
         app.env.note_dependency(str(_compiled(app) / LANGUAGE / "LC_MESSAGES" / f"{name}.mo"))
@@ -90,7 +95,9 @@ def _in_chinese(app, doctree):
             "Pages that are not translated yet open in English. What code has put out stays in English too: "
             "tables, and the words within pictures."
         )
-        first.parent.insert(first.parent.index(first) + 1, nodes.note("", nodes.paragraph("", stays)))
+        first.parent.insert(
+            first.parent.index(first) + 1, nodes.paragraph("", stays, classes=["marginlab-stays"])
+        )
 
 
 def _switch(app, pagename, templatename, context, doctree):
@@ -109,7 +116,7 @@ def _switch(app, pagename, templatename, context, doctree):
 def setup(app):
     app.add_message_catalog(WORDS, str(_compiled(app)))
     app.add_transform(OutputsStay)
-    if app.config.language == LANGUAGE:
+    if beside(app):
         app.add_js_file(SCRIPT, priority=100)  # before all that speaks
     app.connect("doctree-read", _captions, priority=100)  # before Sphinx collects the tables of contents
     app.connect("doctree-read", _in_chinese)

@@ -82,6 +82,7 @@ class Explorer {
     const place = document.createElement("div");
     root.querySelector(".marginlab-still").remove();
     root.querySelector(".marginlab-numbers").before(place);
+    nameNumbers(root);
     const lacking = ["Worker", "DecompressionStream"].filter((it) => !(it in self));
     const embed = lacking.length ? null : (drawn) => this.embed(drawn);
     const shown = sample();
@@ -428,6 +429,13 @@ class Explorer {
 /** How the run went that the page brings along. */
 function broughtBy({ accuracy, step, died }) {
   return died ? ended(died) : say`${share(accuracy)} of the 10,000 test images right after ${step} steps.`;
+}
+
+/** What the page brings is in English, its table of numbers too. */
+function nameNumbers(root) {
+  const names = [say`step`, say`training loss`, say`test images right`];
+  root.querySelector(".marginlab-numbers summary").textContent = say`The numbers of this run`;
+  root.querySelectorAll(".marginlab-numbers th").forEach((it, k) => (it.textContent = names[k]));
 }
 
 /** The table under an explorer has the numbers of the run that is shown. */
