@@ -40,6 +40,7 @@ HTML, SCRATCH, COMPILED, DOCTREES = (
 )
 CATALOGUES = LOCALE / LANGUAGE / "LC_MESSAGES"
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 SCRIPTS = "explorer"  # the catalogue of what scripts say
 FOLDERS = ("marginlab/explorer/js", "book/figures", "book/asking", "book/_static")
 # What a catalogue is made from is read: nothing is executed, trained or drawn for it.
@@ -285,6 +286,7 @@ def build() -> int:
         return 0
     compiled()
     config = {"language": LANGUAGE, "gettext_compact": False, "nitpicky": True, **seeded()}
+    config["html_title"] = catalogues()[TOC["root"]][CONFIG["title"]].string or CONFIG["title"]
     strict = {"warningiserror": True, "keep_going": True}
     app = sphinx("html", SCRATCH, DOCTREES, ROOT / "_toc.yml", UNWRITTEN, config, **strict)
     app.builder.search = False  # it finds what is in the English book

@@ -78,8 +78,9 @@ def script_words(app) -> str:
 def _captions(app, doctree):
     """The parts of the table of contents, which come into the first page when Sphinx has translated it."""
     for toctree in doctree.findall(addnodes.toctree):
-        if toctree.get("caption"):
-            toctree["caption"] = _(toctree["caption"])
+        caption = toctree.get("caption")
+        if caption:
+            toctree["caption"] = _(caption)
 
 
 def _in_chinese(app, doctree):
