@@ -281,8 +281,9 @@ def seeded() -> dict:
 
 def build() -> int:
     """Builds the pages into the English book, unless nothing has changed. Returns 0 where all is well."""
-    mark, known = rests_on(), HTML / FOLDER / ".made"
-    if known.exists() and known.read_text() == mark:
+    mark, known = rests_on(), SCRATCH / "made.txt"
+    there = all((HTML / FOLDER / f"{page}.html").exists() for page in PAGES)
+    if there and known.exists() and known.read_text() == mark:
         return 0
     compiled()
     config = {"language": LANGUAGE, "gettext_compact": False, "nitpicky": True, **seeded()}
