@@ -43,6 +43,9 @@ TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 SCRIPTS = "explorer"  # the catalogue of what scripts say
 FOLDERS = ("marginlab/explorer/js", "book/figures", "book/asking", "book/_static")
+# What the theme says in attributes, and has no translation of.
+THEME = ("Main", "Page", "Toggle primary sidebar", "Toggle secondary sidebar", "Color mode", "Search...")
+THEME += ("Link to this heading", "Link to this equation")
 # What a catalogue is made from is read: nothing is executed, trained or drawn for it.
 UNWRITTEN = {"sphinx.ext.viewcode", "embed"}  # pages that there are in English only
 UNUSED = {"explorer", "embed", "exercises", "moving", "gallery", "symbols", "cited", "numbered"}
@@ -131,7 +134,7 @@ def of_scripts() -> list[str]:
 
 def of_extensions() -> list[str]:
     """What extensions write into pages, and the words of the axes on which something is predicted."""
-    found = [part["caption"] for part in TOC["parts"]]
+    found = [*(part["caption"] for part in TOC["parts"]), *THEME]
     for path in sorted((ROOT / "book" / "_ext").glob("*.py")):
         with path.open("rb") as file:
             found += [text for _, text, _, _ in extract.extract("python", file, {"_": None})]
@@ -217,13 +220,13 @@ def compiled() -> None:
         if not path.exists() or path.read_bytes() != made.getvalue():
             path.write_bytes(made.getvalue())
     (COMPILED / SCRIPT).write_text(
-        f"globalThis.marginlabWords = {json.dumps(words(), ensure_ascii=False)};\n", "utf-8"
+        f"globalThis.marginlabWords = {json.dumps(texts(SCRIPTS), ensure_ascii=False)};\n", "utf-8"
     )
 
 
-def words() -> dict[str, str]:
-    """What scripts say, by the English."""
-    return {it.id: it.string for it in catalogues()[SCRIPTS] if it.id and it.string and not it.fuzzy}
+def texts(name: str) -> dict[str, str]:
+    """What a catalogue has in the place of the English, but for what waits."""
+    return {it.id: it.string for it in catalogues()[name] if it.id and it.string and not it.fuzzy}
 
 
 def rests_on() -> str:
@@ -256,6 +259,8 @@ def moved(text: str, page: str) -> str:
 
     text = re.sub(r'\b((?:href|src|action|srcset)=")(?![a-z]+:|#|//)([^"#?]+)([^"]*)"', address, text)
     text = re.sub(r'data-content_root="[^"]*"', f'data-content_root="{up}"', text)
+    said = texts(WORDS)
+    text = re.sub(rf'="({"|".join(map(re.escape, THEME))})"', lambda it: f'="{said.get(it[1], it[1])}"', text)
     return re.sub(r"<script[^>]*/translations\.js[^>]*></script>\n?", "", text)
 
 
@@ -287,7 +292,11 @@ def build() -> int:
         return 0
     compiled()
     config = {"language": LANGUAGE, "gettext_compact": False, "nitpicky": True, **seeded()}
-    config["html_title"] = catalogues()[TOC["root"]][CONFIG["title"]].string or CONFIG["title"]
+    title, said = CONFIG["title"], texts(WORDS)
+    config["html_title"] = texts(TOC["root"]).get(title, title)
+    for way in ("show", "hide"):  # on folds whose cell belongs to no chapter
+        text = said.get(f"{way.capitalize()} {{made}}", f"{way.capitalize()} {{made}}")
+        config[f"nb_code_prompt_{way}"] = text.format(made=said.get("the code", "the code"))
     strict = {"warningiserror": True, "keep_going": True}
     app = sphinx("html", SCRATCH, DOCTREES, ROOT / "_toc.yml", UNWRITTEN, config, **strict)
     app.builder.search = False  # it finds what is in the English book

@@ -169,7 +169,7 @@ def test_a_page_in_both_themes_and_on_a_phone(book, page, name):
 
 
 def test_the_explorer_speaks_and_trains(book, page):
-    words = chinese.words()
+    words = chinese.texts(chinese.SCRIPTS)
     load(page, (book / FOLDER / "book/intro.html").as_uri())
     expect(page.locator("[data-do=walk]")).to_have_text(words.get("show me", "show me"))
     page.locator("#explorer [name=margin]").focus()
