@@ -8,7 +8,7 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 TEST = $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help book html pdf epub zip slides lab test test-all test-rounding bench bench-quick lint constraints clean
+.PHONY: help book html pdf epub zip slides messages lab test test-all test-rounding bench bench-quick lint constraints clean
 help:
 	@echo "make book   build the book and serve it on localhost     (first time about 10 minutes, then seconds;"
 	@echo "            its landing page within a minute; a release's at once: make book FROM=marginlab-VERSION.zip)"
@@ -17,6 +17,7 @@ help:
 	@echo "make epub   put the book into _build/marginlab.epub, for e-readers (needs a Chromium)"
 	@echo "make zip    put the whole book, with PDF, EPUB, slides and notebooks, into _build/marginlab-VERSION.zip"
 	@echo "make slides make a deck of each chapter from the book, into _build/slides"
+	@echo "make messages       bring the catalogues of the Chinese book up to date, and say what waits"
 	@echo "make lab    open the lessons in JupyterLab"
 	@echo "make test   run the tests                                (about half an hour)"
 	@echo "make test-all       with every parameter, on PyTorch too, and under other rounding (about two hours)"
@@ -67,6 +68,9 @@ zip: html pdf epub slides
 
 slides: html
 	@$(PY) book/slides.py _build
+
+messages: $(VENV)/.book
+	@$(PY) book/chinese.py messages
 
 lab: $(VENV)/.lab
 	@echo "Opening JupyterLab on the lessons (Ctrl+C ends it) ..."

@@ -76,6 +76,7 @@ def stale(cache, pages, before):
 def looks():
     """A fingerprint of what every page goes through, and of which Sphinx knows nothing: our extensions."""
     paths = [ROOT / "_config.yml", ROOT / "_toc.yml", *sorted((ROOT / "book" / "_ext").glob("*.py"))]
+    paths += sorted((ROOT / "book" / "_templates").glob("*.html"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
@@ -138,7 +139,7 @@ def refresh(only=None):
     waiting, kept = stale(cache, pages, before)
     waiting = {name: mark for name, mark in waiting.items() if only in (None, name)}
     if before.get(LOOKS) != looks():
-        for name in (".doctrees", "html", "singlehtml"):
+        for name in (".doctrees", "html", "singlehtml", ".doctrees-zh"):
             shutil.rmtree(BUILD / name, ignore_errors=True)
     kept[LOOKS] = looks()
     KEPT.write_text(json.dumps(kept, indent=1), encoding="utf-8")
@@ -184,7 +185,10 @@ def main(arguments):
         return len(pages) - len(dict(executed(pages)))
     if refresh():
         return "The book is not built: see above."
-    return subprocess.run(command("-W", "-n", "--keep-going", *arguments), check=False).returncode
+    done = subprocess.run(command("-W", "-n", "--keep-going", *arguments), check=False).returncode
+    if done or arguments:
+        return done
+    return subprocess.run([sys.executable, str(ROOT / "book" / "chinese.py")], check=False).returncode
 
 
 if __name__ == "__main__":

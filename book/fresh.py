@@ -7,6 +7,7 @@ versions of what is installed, and the source that a page shows by `code(...)`, 
 import ast
 import functools
 import hashlib
+import re
 import textwrap
 from pathlib import Path
 
@@ -107,7 +108,8 @@ def _read(root, code, used):
     kept += [path for path in (root / PACKAGE).rglob("*.*") if path.suffix in (".js", ".json")]
     kept += (root / "tests" / "benchmarks").glob("*.json")
     data = (root / PACKAGE / "mnist").glob("*.npz") if "data" in used else []
-    return {path for path in kept if path.name in code} | set(data)
+    named = set(re.findall(r"[\w.-]+", code))  # as a whole: controls.json names no controls.js
+    return {path for path in kept if path.name in named} | set(data)
 
 
 def _shown(root, cells):

@@ -25,6 +25,7 @@ def pages(book):
     [
         ("Liu and others (2016, 2017) read softmax", ["liu2016lsoftmax", "liu2017sphereface"]),
         ("(Deng and others, 2022), and", ["deng2022arcface"]),
+        ("见 Wen 等 (2016)。", ["wen2016center"]),
         ("of Wang, F. and others (2017), called", ["wang2017normface"]),
         ("Wang, H. and others (2018) introduced", ["wang2018cosface"]),
         ("Papyan, Han and Donoho (2020).", ["papyan2020collapse"]),

@@ -19,6 +19,7 @@ import yaml
 from docutils import nodes
 from nbformat.v4 import new_markdown_cell
 from sphinx.errors import ExtensionError
+from translated import _, beside, unexecuted
 
 ALL, REVIEW = "book/questions", "book/review"
 LESSON = re.compile(r"lessons/(\w+)/lesson$")
@@ -63,11 +64,12 @@ class Question:
         """The question as MyST: HTML around Markdown. Without scripts all reasons are shown."""
         parts = [
             f'<fieldset class="marginlab-question" id="question-{self.id}" data-mark="{mark(self)}">',
-            "<legend>Question</legend>",
+            "<legend>" + _("Question") + "</legend>",
         ]
         parts += ["", self.ask.strip(), ""]
         parts += _choices(self)
-        parts += [f'<p class="marginlab-see"><a href="#see-{self.id}">Where the text says it</a></p>']
+        back = _("Where the text says it")
+        parts += [f'<p class="marginlab-see"><a href="#see-{self.id}">{back}</a></p>']
         return "\n".join([*parts, "</fieldset>"])
 
 
@@ -126,7 +128,7 @@ class Prediction:
         parts = [
             f'<fieldset class="marginlab-prediction" id="prediction-{self.id}" data-mark="{mark(self)}" '
             'data-prediction="">',
-            "<legend>Before you look</legend>",
+            "<legend>" + _("Before you look") + "</legend>",
         ]
         parts += ["", self.ask.strip(), ""]
         parts += _choices(self)
@@ -153,6 +155,18 @@ def mark(asked: Question | Prediction) -> str:
     from marginlab.course import progress
 
     return progress.mark(asked.ask, [choice["text"] for choice in asked.choices])
+
+
+def _axis(axis):
+    """An axis, with its words in the language of the page."""
+    return axis | {part: _(axis[part]) for part in ("name", "unit") if axis.get(part, "").strip()}
+
+
+def said_beside(prediction: Prediction) -> list[str]:
+    """What a prediction's axes and its script say, which is no part of the page's text."""
+    axes = [prediction.x, prediction.y]
+    named = [axis[part] for axis in axes for part in ("name", "unit") if axis.get(part, "").strip()]
+    return [*prediction.words, *named]
 
 
 def _plain(value):
@@ -346,7 +360,7 @@ def _reveal(app, doctree):
     """Gives each prediction of a page what is right, and marks the outputs that it covers."""
     lesson = LESSON.match(app.env.docname)
     known = predictions(Path(app.srcdir, "lessons", lesson[1], "asking.yml")) if lesson else []
-    if not known:
+    if not known or unexecuted(app):
         return
     space = names(Path(app.srcdir))
     raws = [node for node in doctree.findall(nodes.raw) if "marginlab-prediction" in node.astext()]
@@ -369,8 +383,8 @@ def _reveal(app, doctree):
             output["classes"] += ["marginlab-result", f"marginlab-of-{prediction.id}"]
         right = {prediction.id: _said(prediction, value)}
         app.env.marginlab_right = getattr(app.env, "marginlab_right", {}) | right
-        data = {"kind": prediction.kind, "value": value, "words": list(prediction.words)}
-        data |= {"x": prediction.x, "y": prediction.y, "lines": list(prediction.lines)}
+        data = {"kind": prediction.kind, "value": value, "words": [_(word) for word in prediction.words]}
+        data |= {"x": _axis(prediction.x), "y": _axis(prediction.y), "lines": list(prediction.lines)}
         text = opening.astext().replace(
             'data-prediction=""', f'data-prediction="{html.escape(json.dumps(data))}"', 1
         )
@@ -378,6 +392,8 @@ def _reveal(app, doctree):
 
 
 def _prove(app):
+    if unexecuted(app) or beside(app):
+        return
     try:
         prove([question for _, question in every(Path(app.srcdir))], Path(app.srcdir))
     except (AssertionError, ValueError, TypeError) as error:

@@ -12,14 +12,16 @@ from sphinx.util.nodes import make_refnode
 
 
 def names(people: list) -> list[str]:
-    """The ways in which the prose names authors: the first with an initial too, for two who share a name."""
+    """The ways in which the prose, in both languages, names authors: the first with an initial too."""
     last = [" ".join(person.last_names) for person in people]
     first = [last[0], *(f"{last[0]}, {name[0]}." for name in people[0].first_names[:1])]
     if len(people) == 1:
         return first
     if len(people) == 2:
-        return [f"{last[0]} and {last[1]}"]
-    return [f"{name} and others" for name in first] + [f"{', '.join(last[:-1])} and {last[-1]}"]
+        return [f"{last[0]} and {last[1]}", f"{last[0]} 和 {last[1]}"]
+    return [f"{name} {others}" for name in first for others in ("and others", "等")] + [
+        f"{', '.join(last[:-1])} and {last[-1]}"
+    ]
 
 
 def by_name(citations) -> dict[tuple[str, str], Any]:

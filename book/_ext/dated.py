@@ -4,6 +4,8 @@ import functools
 import subprocess
 from pathlib import Path
 
+from translated import _
+
 CHANGES = "book/changelog"
 
 
@@ -34,14 +36,15 @@ def _foot(app, pagename, templatename, context, doctree):
         sheet = Path(app.srcdir, f"{pagename}.ipynb")
         source = sheet if sheet.exists() else source
     day = source and _days(str(app.srcdir)).get(source.relative_to(app.srcdir).as_posix())
-    changed = f", changed on {day}" if day else ""
+    changed = _(", changed on {day}").format(day=day) if day else ""
     news = app.builder.get_relative_uri(pagename, CHANGES) if app.builder.format == "html" else ""
     to = app.config.html_context.get("report_to", "")
     data = f'data-version="{__version__}{changed}" data-to="{to}"'
+    new, report = _("What is new"), _("Report a problem here")
     context["theme_extra_footer"] = (
-        f'<div class="marginlab-foot">marginlab {__version__}{changed} · <a href="{news}">What is new</a> · '
+        f'<div class="marginlab-foot">marginlab {__version__}{changed} · <a href="{news}">{new}</a> · '
         f'<button type="button" class="marginlab-report" {data}>'
-        "Report a problem here</button></div>"
+        f"{report}</button></div>"
     )
 
 

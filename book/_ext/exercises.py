@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from docutils import nodes
+from translated import _, beside
 
 SHEET, PAGE, SCRIPT = "exercises.ipynb", "exercises.html", "fields.js"
 HERE = "lessons/{}/exercises"
@@ -23,6 +24,8 @@ def _sheet(app, name):
 
 
 def _write(app):
+    if beside(app):
+        return
     from sheet_page import page
 
     from marginlab.course import sheets
@@ -61,9 +64,9 @@ def _link(app, doctree):
     if _is_page(docname):
         return
     for name in [n for n in doctree.findall(nodes.literal) if n.astext() == SHEET]:
-        page = nodes.reference("", "a page to read", refuri=PAGE, internal=True)
+        page = nodes.reference("", _("a page to read"), refuri=PAGE, internal=True)
         sheet = nodes.reference("", "", nodes.literal("", SHEET), refuri=SHEET, internal=True)
-        name.parent.replace(name, [page, nodes.Text(" and a notebook to work in, "), sheet])
+        name.parent.replace(name, [page, nodes.Text(_(" and a notebook to work in, ")), sheet])
 
 
 def _context(app, pagename, templatename, context, doctree):
@@ -76,7 +79,7 @@ def _context(app, pagename, templatename, context, doctree):
 def _script(app):
     from marginlab.explorer import bundle
 
-    if app.builder.format == "html":
+    if app.builder.format == "html" and not beside(app):
         static = app.outdir / "_static"
         static.mkdir(parents=True, exist_ok=True)
         text = bundle.script("$fields.start();", "fields", here=Path(app.srcdir, "book", "sheet"))
@@ -84,7 +87,7 @@ def _script(app):
 
 
 def _release(app, exception):
-    if exception is None and app.builder.format == "html":
+    if exception is None and app.builder.format == "html" and not beside(app):
         from marginlab.course import release
 
         release(source=Path(app.srcdir, "lessons"), target=Path(app.outdir, "lessons"))

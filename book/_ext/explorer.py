@@ -19,6 +19,7 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
+from translated import beside
 
 STATE = "application/vnd.jupyter.widget-state+json"
 LINK = re.compile(r"explorer(-\d+)?(\?.*)?")
@@ -26,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 def _write(app):
-    if app.builder.format != "html":
+    if app.builder.format != "html" or beside(app):
         return
     from marginlab.explorer import page
 

@@ -21,6 +21,7 @@ import numpy as np
 from docutils import nodes
 from nbformat.v4 import new_markdown_cell
 from sphinx.errors import ExtensionError
+from translated import _, script_words
 
 LESSON = re.compile(r"lessons/\w+/lesson$")
 MODULES = Path(__file__).parents[1] / "figures"
@@ -81,16 +82,17 @@ def script() -> str:
     return _light(bundle.script(start, "page", here=MODULES))
 
 
-def stills(data: dict[str, Any]) -> dict[str, dict[str, str]]:
+def stills(data: dict[str, Any], words: str = "") -> dict[str, dict[str, str]]:
     """Of each figure its first picture {svg, says}, by the page's own functions.
 
-    data: of those that show a trained run what they need of it.
+    data: of those that show a trained run what they need of it. words: the script with the page's language.
     """
     from marginlab.explorer.bundle import bundle
     from marginlab.explorer.engine import v8
 
     racer: Any = v8()
     try:
+        racer.eval(f"{words}; 0")
         racer.eval(f"globalThis.F = (() => {{ {bundle('still', here=MODULES)}\nreturn $still; }})(); 0")
         asked = [[name, look(), data.get(name)] for name in FIGURES.values()]
         found = racer.eval(f"JSON.stringify({json.dumps(asked)}.map(each => F.still(...each)))")
@@ -204,7 +206,7 @@ def _wrap(app, doctree):
             beside.insert(beside.index(picture) + 1, _raw("</div></div>"))
             continue
         svg = urllib.parse.quote(known[name]["svg"], safe=" =:/(),;'!*")
-        alt = html.escape(f"{SHOWS[name]} {known[name]['says']}")
+        alt = html.escape(f"{_(SHOWS[name])} {known[name]['says']}")
         image = f'<img alt="{alt}" loading="lazy" src="data:image/svg+xml,{svg}">'
         parent.insert(parent.index(cell) + 1, _raw(f"{opening}{image}</div></div>"))
 
@@ -219,7 +221,7 @@ def _prepare(app):
     app.marginlab_figures = {}
     try:
         needed = data(Path(app.doctreedir).parent / ".runs")
-        for name, picture in stills(needed).items():
+        for name, picture in stills(needed, script_words(app)).items():
             app.marginlab_figures[name] = picture | {"data": needed.get(name)}
     except ImportError as error:
         raise ExtensionError(str(error)) from None

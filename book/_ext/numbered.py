@@ -8,6 +8,7 @@ not two. Numbers are the chapter's and a count: figure 5.2, equation (5.3). Each
 import re
 
 from docutils import nodes
+from translated import _
 
 CHAPTER = re.compile(r"lessons/(\d+)_\w+/lesson$")
 GREEK = {"psi": "ψ", "theta": "θ", "pi": "π"}
@@ -15,7 +16,7 @@ GREEK = {"psi": "ψ", "theta": "θ", "pi": "π"}
 
 def caption(alt: str) -> str:
     """The first sentence of an alternative text, with its letters as the figure has them."""
-    first = re.match(r".+?[.?!](?=\s|$)|.+", " ".join(alt.split()))[0]
+    first = re.match(r".+?(?:[.?!](?=\s|$)|[。？！])|.+", " ".join(alt.split()))[0]
     return re.sub(r"\b(psi|theta|pi)\b", lambda m: GREEK[m[0].lower()], first, flags=re.I)
 
 
@@ -38,13 +39,16 @@ def _figures(cell):
 def _fold(cell, made):
     """Says on a folded cell what its code makes."""
     if "prompt_show" in cell:
-        cell["prompt_show"], cell["prompt_hide"] = f"Show {made}", f"Hide {made}"
+        cell["prompt_show"], cell["prompt_hide"] = (
+            _("Show {made}").format(made=made),
+            _("Hide {made}").format(made=made),
+        )
 
 
 def _made(cell, numbers):
     if numbers:
-        return f"the code of figure {' and '.join(numbers)}"
-    return "the code of this table" if any(cell.findall(nodes.table)) else "the code"
+        return _("the code of figure {numbers}").format(numbers=_(" and ").join(numbers))
+    return _("the code of this table") if any(cell.findall(nodes.table)) else _("the code")
 
 
 def _number(app, doctree):
@@ -58,7 +62,10 @@ def _number(app, doctree):
             figures += 1
             number = f"{chapter}.{figures}"
             numbers.append(number)
-            words = [nodes.strong("", f"Figure {number}."), nodes.Text(f" {caption(alt)}")]
+            words = [
+                nodes.strong("", _("Figure {number}.").format(number=number)),
+                nodes.Text(f" {caption(alt)}"),
+            ]
             line = nodes.paragraph("", "", *words, classes=["marginlab-caption"])
             line["ids"] = [f"figure-{chapter}-{figures}"]
             bundle.parent.insert(bundle.parent.index(bundle) + 1, line)

@@ -11,6 +11,8 @@ shows a word.
 import re
 from pathlib import Path
 
+from translated import beside
+
 
 def _scripts(app, pagename, templatename, context, doctree):
     def is_thebe(script):
@@ -44,7 +46,7 @@ ICONS = "fa-solid-900"
 
 def _fewer_icons(app, exception):
     """The font of icons, with those alone that a page names, or a rule of the theme: 156 kB become 2."""
-    if exception is not None or app.builder.format != "html":
+    if exception is not None or app.builder.format != "html" or beside(app):
         return
     from fontTools import subset
 

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 from docutils import nodes
+from translated import _
 
 NOTATION, GLOSSARY = "book/notation", "book/glossary"
 CHAPTER = re.compile(r"lessons/(\d+)_(\w+)/(lesson|exercises)$")
@@ -97,7 +98,7 @@ def symbols(text: str) -> list[Symbol]:
     rows = [row for row in ROW.findall(table) if "---" not in row[0]]
     letters = [re.match(r"\$(\\operatorname\{\w+\}|\\[a-zA-Z]+|\w)", row[0])[1] for row in rows]
     found = []
-    for letter, (_, meaning, allowed, first) in zip(letters, rows, strict=True):
+    for letter, (_tex, meaning, allowed, first) in zip(letters, rows, strict=True):
         bare = {r"\lVert": "length", r"\hat": "unit"}.get(letter) or re.sub(
             r"\\|operatorname|[{}]", "", letter
         )
@@ -210,11 +211,33 @@ def here(docname: str, symbol: Symbol) -> str:
     member = FAMILY.get(chapter[2]) if chapter else None
     if symbol.letter != "m" or member is None or not member.margins:
         return ""
-    return f"Here: {member.title}'s, {member.margins[0].allowed}."
+    return _("Here: {head}'s, {range}.").format(head=member.title, range=_(member.margins[0].allowed))
+
+
+def _ranged(symbol):
+    return "" if symbol.range.startswith("see") else words(symbol.range)
+
+
+def said(root: Path, pages: list[str]) -> list[str]:
+    """What cards say in these pages: of every symbol, and of the terms that the pages link to."""
+    from marginlab.family import FAMILY
+
+    rows = symbols(_read_source(root, NOTATION))
+    found = [
+        text for it in rows for text in (words(it.meaning), _ranged(it), *re.findall(r"^\[(.+?)\]", it.first))
+    ]
+    found += [member.margins[0].allowed for member in FAMILY.values() if member.margins]
+    known = terms(_read_source(root, GLOSSARY))
+    linked = {name for page in pages for name in re.findall(r"glossary\.md#([\w-]+)", page)}
+    return [text for text in found if text] + [text for name in sorted(linked) for text in known[name]]
 
 
 def _source(app, name):
-    return Path(app.srcdir, f"{name}.md").read_text(encoding="utf-8")
+    return _read_source(app.srcdir, name)
+
+
+def _read_source(root, name):
+    return Path(root, f"{name}.md").read_text(encoding="utf-8")
 
 
 def _read(app, doctree):
@@ -258,13 +281,17 @@ def _cards(app, pagename, templatename, context, doctree):
         if it.name in used:
             link = re.match(r"\[(.+?)\]\(\.\./(.+?)\.(?:ipynb|md)\)", it.first)
             said = {
-                "name": words(it.meaning),
-                "range": "" if it.range.startswith("see") else words(it.range),
+                "name": _(words(it.meaning)),
+                "range": _(_ranged(it)) if _ranged(it) else "",
                 "here": here(pagename, it),
             }
-            cards[it.name] = said | {"first": [link[1], uri(link[2])] if link else []}
+            cards[it.name] = said | {"first": [_(link[1]), uri(link[2])] if link else []}
     linked = set(re.findall(r'href="[^"]*glossary\.html#([\w-]+)"', context["body"]))
-    said = {key: list(value) for key, value in terms(_source(app, GLOSSARY)).items() if key in linked}
+    said = {
+        key: [_(part) for part in value]
+        for key, value in terms(_source(app, GLOSSARY)).items()
+        if key in linked
+    }
     if cards or said:
         data = {"symbols": cards, "terms": said, "notation": uri(NOTATION)}
         text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")

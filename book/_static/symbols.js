@@ -8,6 +8,7 @@
    * @typedef {{symbols: Record<string, Said>, terms: Record<string, string[]>, notation: string}} Cards
    */
 
+  const say = /** @type {any} */ (self).marginlabSay; // asking.js has brought it
   const data = document.getElementById("marginlab-cards");
   /** @type {Cards} */
   const cards = data ? JSON.parse(data.textContent ?? "") : { symbols: {}, terms: {}, notation: "" };
@@ -60,11 +61,11 @@
     const { control, told } = LIVE[name] ?? {};
     if (!explorer) return "";
     const output = control && explorer.querySelector(`[name=${control}]`)?.closest("label")?.querySelector("output");
-    if (output) return `In the explorer now: ${output.textContent}.`;
+    if (output) return say`In the explorer now: ${output.textContent}.`;
     if (!told) return "";
     // Its bars are there once a digit is pointed at.
-    if (!explorer.querySelector(".mlx-logits > *")) return "In the explorer: point at a digit, and it is said of that one.";
-    return `In the explorer now: ${explorer.querySelector(told)?.textContent}`;
+    if (!explorer.querySelector(".mlx-logits > *")) return say`In the explorer: point at a digit, and it is said of that one.`;
+    return say`In the explorer now: ${explorer.querySelector(told)?.textContent}`;
   }
 
   /** Every place of a symbol, lit or not; and the part of the explorer that shows it. */
@@ -87,16 +88,16 @@
     const said = cards.symbols[name];
     add("strong", said.name);
     if (said.here) add("p", said.here);
-    if (said.range) add("p", `Range: ${said.range}.`);
+    if (said.range) add("p", say`Range: ${said.range}.`);
     const now = live(name);
     if (now) add("p", now, "marginlab-now");
-    const where = add("p", said.first.length ? "First in " : "");
+    const where = add("p", said.first.length ? say`First in ` : "");
     const link = (text, href) => where.append(Object.assign(document.createElement("a"), { textContent: text, href }));
     if (said.first.length) {
       link(said.first[0], said.first[1]);
       where.append(" · ");
     }
-    link("all symbols", cards.notation);
+    link(say`all symbols`, cards.notation);
   }
 
   /** @param {HTMLAnchorElement} link */
@@ -225,8 +226,8 @@
       const shown = formula.querySelector("mjx-container");
       if (!shown?.querySelector("[class*=sym-]") || formula.querySelector(".marginlab-list")) continue;
       const button = Object.assign(document.createElement("button"), { type: "button", className: "marginlab-list" });
-      button.textContent = "symbols";
-      button.setAttribute("aria-label", "The symbols of this formula");
+      button.textContent = say`symbols`;
+      button.setAttribute("aria-label", say`The symbols of this formula`);
       button.addEventListener("click", (event) => {
         event.stopPropagation();
         if (of === shown) close();

@@ -2,6 +2,8 @@
 //
 // axis: {from, to, name, unit?, digits?, log?, ticks?}, as in asking.yml
 
+import { say } from "../../marginlab/explorer/js/say.js";
+
 const { abs, log10, max, min, round } = Math;
 
 /** A number of an axis as a share of its length, from 0 to 1; and back. */
@@ -34,26 +36,26 @@ export function ticks({ from, to, log, ticks: given }) {
 export function gap(axis, guess, right, words) {
   if (said(axis, guess) === said(axis, right)) return "";
   const way = words[guess < right ? 0 : 1];
-  if (!axis.log) return `${said(axis, abs(guess - right))} ${way}`;
+  if (!axis.log) return say`${said(axis, abs(guess - right))} ${way}`;
   const times = max(guess, right) / min(guess, right);
-  return `${Number(times.toPrecision(2))} times ${way}`;
+  return say`${Number(times.toPrecision(2))} times ${way}`;
 }
 
 /** The same in a sentence. */
 export function numberGap(axis, guess, right, words) {
   const off = gap(axis, guess, right, words);
   return off
-    ? `You said ${said(axis, guess)}, it is ${said(axis, right)}: ${off}.`
-    : `You said ${said(axis, guess)}, and so it is.`;
+    ? say`You said ${said(axis, guess)}, it is ${said(axis, right)}: ${off}.`
+    : say`You said ${said(axis, guess)}, and so it is.`;
 }
 
 /** Of two points, [x, y]. */
 export function pointGap({ x, y }, guess, right) {
-  const parts = [gap(x, guess[0], right[0], ["too far to the left", "too far to the right"])];
-  parts.push(gap(y, guess[1], right[1], ["too low", "too high"]));
+  const parts = [gap(x, guess[0], right[0], [say`too far to the left`, say`too far to the right`])];
+  parts.push(gap(y, guess[1], right[1], [say`too low`, say`too high`]));
   const [at, is] = [guess, right].map(([a, b]) => `(${said(x, a)}, ${said(y, b)})`);
-  const off = parts.filter(Boolean).join(" and ");
-  return off ? `You said ${at}, it is ${is}: ${off}.` : `You said ${at}, and so it is.`;
+  const off = parts.filter(Boolean).join(say` and `);
+  return off ? say`You said ${at}, it is ${is}: ${off}.` : say`You said ${at}, and so it is.`;
 }
 
 /** Of two curves at the same places: guess, [y, …], and right, [[x, y], …]. It tells of the place where they differ most. */
@@ -61,11 +63,11 @@ export function curveGap({ x, y }, guess, right, words) {
   const off = right.map(([, v], k) => abs(guess[k] - v));
   const k = off.indexOf(max(...off));
   const close = off.filter((v) => v <= 0.05 * (y.to - y.from)).length;
-  const many = `At ${close} of ${off.length} places you are within a twentieth of the axis.`;
+  const many = say`At ${close} of ${off.length} places you are within a twentieth of the axis.`;
   const most = gap(y, guess[k], right[k][1], words);
-  if (!most) return `${many} Nowhere does a gap show.`;
+  if (!most) return say`${many} Nowhere does a gap show.`;
   const place = `${x.name} ${said(x, right[k][0])}`;
-  return `${many} Furthest off, at ${place}: you said ${said(y, guess[k])}, it is ${said(y, right[k][1])}, so yours is ${most}.`;
+  return say`${many} Furthest off, at ${place}: you said ${said(y, guess[k])}, it is ${said(y, right[k][1])}, so yours is ${most}.`;
 }
 
 /** Heights where none was drawn, from those beside them: (number | null)[] to number[]. At least one must be there. */

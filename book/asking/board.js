@@ -2,6 +2,7 @@
 
 import { share, said, ticks, valueAt, within } from "./axes.js";
 import { drawn } from "./dom.js";
+import { say } from "../../marginlab/explorer/js/say.js";
 
 const WIDE = 340;
 const PAD = { left: 46, right: 14, top: 26, bottom: 40 };
@@ -87,6 +88,6 @@ export class Board {
         this.layer,
       );
     const anchor = x > WIDE - 60 ? "end" : x < 60 ? "start" : "middle";
-    this.#add("text", { x, y: right ? up : down, "text-anchor": anchor }, right ? "it is" : "you", this.layer);
+    this.#add("text", { x, y: right ? up : down, "text-anchor": anchor }, right ? say`it is` : say`you`, this.layer);
   }
 }

@@ -3,6 +3,7 @@
 import { filled, said, share, valueAt } from "./axes.js";
 import { Board } from "./board.js";
 import { make } from "./dom.js";
+import { say } from "../../marginlab/explorer/js/say.js";
 
 const FINE = 1000; // steps of a slider at most
 
@@ -17,7 +18,7 @@ function slider(axis, words, changed) {
     input.setAttribute("aria-valuetext", said(axis, v));
     shown.textContent = said(axis, v);
   };
-  input.setAttribute("aria-valuetext", "nothing said yet");
+  input.setAttribute("aria-valuetext", say`nothing said yet`);
   input.addEventListener("input", () => {
     const v = valueAt(axis, Number(input.value) / steps);
     show(v);
@@ -41,7 +42,7 @@ function pointed(board, heard) {
 /** Each gives {board, rows, guess(), draw(guess, right)}; `changed` is called when something was said. */
 export const GUESSES = {
   number(data, changed) {
-    const board = new Board({ ...data, name: `Axis: ${data.x.name}` });
+    const board = new Board({ ...data, name: say`Axis: ${data.x.name}` });
     let guess = null;
     const hear = (v) => {
       guess = v;
@@ -59,7 +60,7 @@ export const GUESSES = {
   },
 
   point(data, changed) {
-    const board = new Board({ ...data, name: "The plane" });
+    const board = new Board({ ...data, name: say`The plane` });
     const middle = ({ from, to }) => (from + to) / 2;
     let guess = null;
     const hear = (place) => {
@@ -80,7 +81,7 @@ export const GUESSES = {
   },
 
   curve(data, changed) {
-    const board = new Board({ ...data, name: `Axes: ${data.y.name} against ${data.x.name}` });
+    const board = new Board({ ...data, name: say`Axes: ${data.y.name} against ${data.x.name}` });
     const places = data.value.map(([x]) => x);
     const heights = places.map(() => null);
     let last = 0;

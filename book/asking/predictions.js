@@ -4,6 +4,7 @@ import { curveGap, numberGap, pointGap } from "./axes.js";
 import { choices, make, rightOf } from "./dom.js";
 import { GUESSES } from "./guesses.js";
 import { get, set } from "./kept.js";
+import { say } from "../../marginlab/explorer/js/say.js";
 
 const isNumber = (v) => typeof v === "number" && Number.isFinite(v);
 const areNumbers = (all, many) => Array.isArray(all) && all.length === many && all.every(isNumber);
@@ -20,7 +21,7 @@ function fits(guess, { kind, value }, many) {
 function told({ kind, value, x, y, words }, guess, field) {
   if (kind === "choice") {
     if (guess === null) return "";
-    return guess === rightOf(field) ? "You said it." : "It is otherwise than you said.";
+    return guess === rightOf(field) ? say`You said it.` : say`It is otherwise than you said.`;
   }
   if (kind === "number") return numberGap(x, guess, value, words);
   return kind === "point" ? pointGap({ x, y }, guess, value) : curveGap({ x, y }, guess, value, words);
@@ -31,8 +32,8 @@ function prepare(field) {
   const id = field.id.replace("prediction-", "");
   const data = JSON.parse(field.dataset.prediction ?? "");
   const covered = /** @type {HTMLElement[]} */ ([...document.querySelectorAll(`.marginlab-of-${CSS.escape(id)}`)]);
-  const commit = make("button", { type: "button", textContent: "That is my guess", disabled: true });
-  const show = make("button", { type: "button", textContent: "Just show me" });
+  const commit = make("button", { type: "button", textContent: say`That is my guess`, disabled: true });
+  const show = make("button", { type: "button", textContent: say`Just show me` });
   const gap = make("p", { className: "marginlab-gap", tabIndex: -1 });
   gap.setAttribute("role", "status");
   let guess = null;

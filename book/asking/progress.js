@@ -2,8 +2,10 @@
 
 import { make } from "./dom.js";
 import { all, replace } from "./kept.js";
+import { say } from "../../marginlab/explorer/js/say.js";
 
 const LESSON = /lessons\/(\w+)\/lesson\.html$/;
+const SIDEBAR = ".bd-sidebar-primary a.reference.internal";
 const lessonOf = (path) => LESSON.exec(path)?.[1];
 
 /** Of a lesson how many of those that it asks are done: a right answer, a prediction that was made or shown. */
@@ -19,7 +21,7 @@ function count(asked) {
 }
 
 function ticks(table) {
-  for (const link of document.querySelectorAll(".bd-sidebar-primary a.reference.internal")) {
+  for (const link of document.querySelectorAll(SIDEBAR)) {
     const { href } = /** @type {HTMLAnchorElement} */ (link);
     const lesson = lessonOf(new URL(href).pathname);
     if (!lesson || !Object.hasOwn(table, lesson)) continue;
@@ -29,9 +31,19 @@ function ticks(table) {
     const text = done === many ? "✓" : `${done}/${many}`;
     const tick = make("span", { className: "marginlab-tick", textContent: ` ${text}` });
     tick.setAttribute("role", "img");
-    tick.setAttribute("aria-label", done === many ? "all done" : `${done} of ${many} done`);
+    tick.setAttribute("aria-label", done === many ? say`all done` : say`${done} of ${many} done`);
     link.append(tick);
   }
+}
+
+/** The address of a chapter, in the language of the page where there is one. */
+function chapter(lesson) {
+  const links = /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll(SIDEBAR));
+  const link = [...links].find(({ href }) => lessonOf(new URL(href).pathname) === lesson);
+  return (
+    link?.href.replace(/#.*$/, "") ??
+    `${document.documentElement.dataset.content_root ?? "./"}lessons/${lesson}/lesson.html`
+  );
 }
 
 /** Remembers the last heading that was read past, of a chapter. */
@@ -55,10 +67,9 @@ function goOn(table, here) {
   const { lesson, id, words } = all().place;
   for (const old of document.querySelectorAll(".marginlab-goon")) old.remove();
   if (typeof words !== "string" || typeof id !== "string" || !Object.hasOwn(table, lesson) || lesson === here) return;
-  const root = document.documentElement.dataset.content_root ?? "./";
   const link = () => {
-    const href = `${root}lessons/${lesson}/lesson.html#${encodeURIComponent(id)}`;
-    return make("a", { href, textContent: `Go on: chapter ${Number(lesson.slice(0, 2))}, ${words}` });
+    const href = `${chapter(lesson)}#${encodeURIComponent(id)}`;
+    return make("a", { href, textContent: say`Go on: chapter ${Number(lesson.slice(0, 2))}, ${words}` });
   };
   const paragraph = () => make("p", { className: "marginlab-goon" }, link());
   document.querySelector(".bd-sidebar-primary nav.bd-links")?.prepend(paragraph());

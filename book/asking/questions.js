@@ -2,6 +2,7 @@
 
 import { choices, make, rightOf } from "./dom.js";
 import { get, set } from "./kept.js";
+import { say } from "../../marginlab/explorer/js/say.js";
 
 /** The first answer to a question, and how many it took until the right one: a class's report asks for both. */
 function count(id, mark, choice, known) {
@@ -25,16 +26,16 @@ function prepare(field) {
     const known = get("questions", id);
     count(id, field.dataset.mark, k, known);
     set("questions", id, k === right || known === true);
-    legend.textContent = k === right ? "Question ✓" : "Question ✗";
+    legend.textContent = k === right ? say`Question ✓` : say`Question ✗`;
   });
   for (const reason of reasons) reason.setAttribute("role", "status");
-  if (get("questions", id) === true) legend.textContent = "Question ✓";
+  if (get("questions", id) === true) legend.textContent = say`Question ✓`;
   return {
     field,
     wrong: () => field.classList.contains("marginlab-wrong"),
     again() {
       field.classList.remove("marginlab-answered", "marginlab-wrong");
-      legend.textContent = "Question";
+      legend.textContent = say`Question`;
       for (const input of inputs) input.checked = false;
     },
   };
@@ -50,7 +51,8 @@ export function questions() {
   const tell = () => {
     const many = all.filter((it) => it.wrong()).length;
     bar.hidden = many === 0;
-    button.textContent = many === 1 ? "Ask again the one that was wrong" : `Ask again the ${many} that were wrong`;
+    button.textContent =
+      many === 1 ? say`Ask again the one that was wrong` : say`Ask again the ${many} that were wrong`;
   };
   for (const { field } of all) field.addEventListener("change", tell);
   button.addEventListener("click", () => {

@@ -13,6 +13,7 @@ import {
   trueGradient,
   truth,
 } from "./rounding.js";
+import { say } from "../../marginlab/explorer/js/say.js";
 import { Sketch, along, slider, ticks } from "./sketch.js";
 import { fixed, short } from "./words.js";
 
@@ -21,10 +22,10 @@ const ANGLE = {
   from: 1e-6,
   to: 1,
   log: true,
-  name: "angle θ (rad)",
+  name: say`angle θ (rad)`,
   ticks: ticks(tens([-6, -5, -4, -3, -2, -1, 0]), short),
 };
-const angles = (start) => slider("angle", "angle θ", [1e-6, 1, 240], start, (v) => `${short(v, 3)} rad`, true);
+const angles = (start) => slider("angle", say`angle θ`, [1e-6, 1, 240], start, (v) => `${short(v, 3)} rad`, true);
 const percent = (v) => (Number.isNaN(v) ? "NaN" : `${short(100 * v)} %`);
 
 /** Errors of both ways at an angle; a difference of 0 is drawn at the foot. */
@@ -46,7 +47,7 @@ function digits(sketch, exact, rounded, colour) {
   const left = 150;
   const rows = [
     ["cos θ", exact, null],
-    ["in float32", rounded, exact],
+    [say`in float32`, rounded, exact],
   ];
   for (const [row, [name, number, beside]] of rows.entries()) {
     const y = 17 + 19 * row;
@@ -60,15 +61,15 @@ function digits(sketch, exact, rounded, colour) {
 }
 
 export const digitByDigit = {
-  hint: "Make the angle smaller, and watch the last digits of the cosine go. Then turn the pair: the same angle, other roundings.",
-  sliders: [angles(1e-3), slider("turn", "turn of the pair", [0, 6.28, 157], 0.5, (v) => `${fixed(v, 2)} rad`)],
+  hint: say`Make the angle smaller, and watch the last digits of the cosine go. Then turn the pair: the same angle, other roundings.`,
+  sliders: [angles(1e-3), slider("turn", say`turn of the pair`, [0, 6.28, 157], 0.5, (v) => `${fixed(v, 2)} rad`)],
   draw({ angle, turn }, { look }) {
     const { naive, cured } = look.colours;
     const y = {
       from: 1e-10,
       to: 1,
       log: true,
-      name: "error of θ (rad)",
+      name: say`error of θ (rad)`,
       ticks: ticks(tens([-10, -8, -6, -4, -2, 0]), short),
     };
     const sketch = new Sketch({ look, x: ANGLE, y, top: 72 });
@@ -87,8 +88,8 @@ export const digitByDigit = {
     sketch.mark(angle, here.bySine + 1e-10, cured);
     sketch.legend(
       [
-        ["arccos of the cosine", naive],
-        ["atan2 of sine and cosine", cured],
+        [say`arccos of the cosine`, naive],
+        [say`atan2 of sine and cosine`, cured],
       ],
       150,
     );
@@ -98,11 +99,11 @@ export const digitByDigit = {
 };
 
 function said(angle, { cosine: c, right, back, byCosine, bySine }) {
-  const first = `At ${short(angle, 3)} rad the float32 cosine is ${c.toFixed(12)}.`;
+  const first = say`At ${short(angle, 3)} rad the float32 cosine is ${c.toFixed(12)}.`;
   const read = Number.isNaN(back)
-    ? "That is above 1, and its arccos is NaN;"
-    : `Its arccos reads ${short(back, 3)} rad, ${percent(byCosine / right)} off;`;
-  return `${first} ${read} the atan2 of sine and cosine is ${percent(bySine / right)} off.`;
+    ? say`That is above 1, and its arccos is NaN;`
+    : say`Its arccos reads ${short(back, 3)} rad, ${percent(byCosine / right)} off;`;
+  return say`${first} ${read} the atan2 of sine and cosine is ${percent(bySine / right)} off.`;
 }
 
 // Guards of the arccos.
@@ -127,14 +128,14 @@ const WAYS = (epsilon) => ({
 });
 
 export const guards = {
-  hint: "Move ε. A wide clip is silent early, a narrow one is wrong before it is silent, and one below float32 guards nothing.",
-  sliders: [slider("epsilon", "clip at ε", [1e-9, 1e-2, 140], 1e-5, (v) => short(v), true), angles(1e-2)],
+  hint: say`Move ε. A wide clip is silent early, a narrow one is wrong before it is silent, and one below float32 guards nothing.`,
+  sliders: [slider("epsilon", say`clip at ε`, [1e-9, 1e-2, 140], 1e-5, (v) => short(v), true), angles(1e-2)],
   draw({ epsilon, angle }, { look }) {
     const y = {
       from: 1e-11,
       to: 10,
       log: true,
-      name: "error of the gradient, as a share",
+      name: say`error of the gradient, as a share`,
       ticks: ticks(tens([-10, -8, -6, -4, -2, 0]), short),
     };
     const sketch = new Sketch({ look, x: ANGLE, y, high: 250 });
@@ -151,7 +152,7 @@ export const guards = {
         cross(sketch, sketch.X(theta), sketch.box.top - (name === "open" ? 2 : -6), colour);
     }
     sketch.upright(angle, look.ink);
-    const rows = [`clip at ${short(epsilon)}`, "clip at 1", "rejection and atan2"];
+    const rows = [say`clip at ${short(epsilon)}`, say`clip at 1`, say`rejection and atan2`];
     const legend = [colours.clip, colours.open, colours.sine].map((colour, k) => [rows[k], colour]);
     sketch.legend(legend, 60, sketch.box.bottom - 38);
     return sketch.told(guarded(epsilon, angle, ways));
@@ -167,15 +168,15 @@ function guarded(epsilon, angle, ways) {
   const held = top(epsilon);
   const first =
     held === 1
-      ? `1 − ${short(epsilon)} is 1 in float32: this clip guards nothing.`
-      : `A clip at ${short(epsilon)} is silent below about ${short(Math.acos(held))} rad.`;
+      ? say`1 − ${short(epsilon)} is 1 in float32: this clip guards nothing.`
+      : say`A clip at ${short(epsilon)} is silent below about ${short(Math.acos(held))} rad.`;
   const clip = spread(angle, ways.clip);
   const way = clip.broken
-    ? `NaN in ${clip.broken} of ${TURNS} directions`
+    ? say`NaN in ${clip.broken} of ${TURNS} directions`
     : clip.median === 1
-      ? "no gradient in most directions"
-      : `an error of ${percent(clip.median)}`;
-  return `${first} At ${short(angle)} rad it has ${way}, the measured sine ${percent(spread(angle, ways.sine).median)}.`;
+      ? say`no gradient in most directions`
+      : say`an error of ${percent(clip.median)}`;
+  return say`${first} At ${short(angle)} rad it has ${way}, the measured sine ${percent(spread(angle, ways.sine).median)}.`;
 }
 
 // Half precision.
@@ -184,12 +185,12 @@ const TYPES = { float16: 11, bfloat16: 8, float32: 24 };
 const DEGREE = Math.PI / 180;
 
 export const half = {
-  hint: "Find the smallest angle that bfloat16 can tell from 0, and that float16 can.",
-  sliders: [slider("angle", "angle", [0.1, 10, 198], 1, (v) => `${fixed(v, 2)}°`)],
+  hint: say`Find the smallest angle that bfloat16 can tell from 0, and that float16 can.`,
+  sliders: [slider("angle", say`angle`, [0.1, 10, 198], 1, (v) => `${fixed(v, 2)}°`)],
   draw({ angle }, { look }) {
     const each = ticks([0, 2, 4, 6, 8, 10], (v) => `${v}°`);
-    const x = { from: 0, to: 10, name: "angle", ticks: each };
-    const sketch = new Sketch({ look, x, y: { from: 0, to: 12, name: "angle that is read", ticks: each } });
+    const x = { from: 0, to: 10, name: say`angle`, ticks: each };
+    const sketch = new Sketch({ look, x, y: { from: 0, to: 12, name: say`angle that is read`, ticks: each } });
     const colours = { bfloat16: look.palette[6], float16: look.colours.naive, float32: look.colours.cured };
     const reads = (v, type) => readBack(v * DEGREE, TYPES[type]) / DEGREE;
     const rows = Object.entries(colours).map(([name, colour]) => ({
@@ -200,7 +201,7 @@ export const half = {
     }));
     sketch.series(rows, angle, [60, sketch.box.top + 8]);
     const read = Object.keys(TYPES).map((type) => `${type} ${fixed(reads(angle, type), 2)}°`);
-    const says = `The cosine of ${fixed(angle, 2)}° is ${Math.cos(angle * DEGREE).toFixed(7)}. Rounded, it reads: ${read.join(", ")}.`;
+    const says = say`The cosine of ${fixed(angle, 2)}° is ${Math.cos(angle * DEGREE).toFixed(7)}. Rounded, it reads: ${read.join(say`, `)}.`;
     return sketch.told(says);
   },
 };

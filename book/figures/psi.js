@@ -1,30 +1,31 @@
 // Figures of ψ: chapters 3, 5 and 6.
 
 import { JUMPS, PATCHES, asked, past, ucos } from "./margins.js";
+import { say } from "../../marginlab/explorer/js/say.js";
 import { Sketch, along, slider, tenth, ticks } from "./sketch.js";
 import { degrees, fixed, grouped, short } from "./words.js";
 
 const { PI, cos } = Math;
 const DEGREE = PI / 180;
-const ANGLE = { from: 0, to: 180, name: "angle θ to the true class" };
+const ANGLE = { from: 0, to: 180, name: say`angle θ to the true class` };
 const QUARTERS = ticks([0, 45, 90, 135, 180], (v) => `${v}°`);
 
 export const pastPi = {
-  hint: "Raise the multiplier early in the run, then go on to its end: who is past π, and for how long?",
+  hint: say`Raise the multiplier early in the run, then go on to its end: who is past π, and for how long?`,
   sliders: [
-    slider("multiplier", "multiplier m", [1, 4, 30], 2, (v) => fixed(v, 1)),
-    slider("moment", "moment of the run", [0, 7, 7], 0, (v, { steps }) => `step ${grouped(steps[v])}`),
+    slider("multiplier", say`multiplier m`, [1, 4, 30], 2, (v) => fixed(v, 1)),
+    slider("moment", say`moment of the run`, [0, 7, 7], 0, (v, { steps }) => say`step ${grouped(steps[v])}`),
   ],
   draw({ multiplier: m, moment }, { look, data }) {
     const x = { ...ANGLE, ticks: QUARTERS };
-    const y = { from: -7, to: 1.5, name: "ψ; and images by their angle", ticks: ticks([1, -1, -3, -5, -7]) };
+    const y = { from: -7, to: 1.5, name: say`ψ; and images by their angle`, ticks: ticks([1, -1, -3, -5, -7]) };
     const sketch = new Sketch({ look, x, y, high: 260 });
     bars(sketch, data.angles[moment], m);
     const line = (of) => along(x, 180).map((v) => [v, of(m * v * DEGREE)]);
     const { naive, sphereface } = look.colours;
     const rows = [
-      { name: "unrolled", colour: sphereface, points: line(ucos) },
-      { name: "plain cosine", colour: naive, points: line(cos), dash: "6 4" },
+      { name: say`unrolled`, colour: sphereface, points: line(ucos) },
+      { name: say`plain cosine`, colour: naive, points: line(cos), dash: "6 4" },
     ];
     sketch.series(rows, 180 / m, [66, sketch.Y(-2.6)]);
     return sketch.told(counted(data, moment, m));
@@ -51,17 +52,19 @@ function bars(sketch, tenths, m) {
 function counted({ steps, angles, margin }, moment, m) {
   const tenths = angles[moment];
   const beyond = past(tenths, m);
-  const when = `At step ${grouped(steps[moment])} of a run with multiplier ${fixed(margin, 1)},`;
-  const many = `${grouped(beyond)} of ${grouped(tenths.length)} test images stand past π with multiplier ${fixed(m, 1)}`;
-  const end = beyond ? "There the plain cosine turns back up." : "The plain cosine misleads none of them.";
-  return `${when} ${many}: beyond ${degrees(PI / m, 1)}. ${end}`;
+  const when = say`At step ${grouped(steps[moment])} of a run with multiplier ${fixed(margin, 1)},`;
+  const many = say`${grouped(beyond)} of ${grouped(tenths.length)} test images stand past π with multiplier ${fixed(m, 1)}`;
+  const end = beyond ? say`There the plain cosine turns back up.` : say`The plain cosine misleads none of them.`;
+  return say`${when} ${many}: beyond ${degrees(PI / m, 1)}. ${end}`;
 }
 
+const NAMES = { fallback: say`fallback`, "easy margin": say`easy margin`, "held at π": say`held at π` };
+
 export const patches = {
-  hint: "Raise the margin, and look at 90° and at π − m: how far does each patch jump?",
+  hint: say`Raise the margin, and look at 90° and at π − m: how far does each patch jump?`,
   sliders: [
-    slider("margin", "margin m", [0, 1.5, 30], 0.5, (v) => `${fixed(v, 2)} rad`),
-    slider("angle", "angle θ", [0, 180, 180], 150, (v) => `${fixed(v, 0)}°`),
+    slider("margin", say`margin m`, [0, 1.5, 30], 0.5, (v) => `${fixed(v, 2)} rad`),
+    slider("angle", say`angle θ`, [0, 180, 180], 150, (v) => `${fixed(v, 0)}°`),
   ],
   draw({ margin: m, angle }, { look }) {
     const x = { ...ANGLE, ticks: QUARTERS };
@@ -76,13 +79,13 @@ export const patches = {
     );
     const breaks = { fallback: 180 - m / DEGREE, "easy margin": 90 + 1e-9 }; // at 90° itself the margin is still there
     const rows = Object.entries(PATCHES).map(([name, patch], k) => ({
-      name,
+      name: NAMES[name],
       colour: look.palette[[0, 1, 4][k]],
       points: broken(grid, (v) => [v, patch(v * DEGREE, m)], breaks[name]),
       here: patch(angle * DEGREE, m),
     }));
     sketch.series(rows, angle, [60, sketch.box.bottom - 54]);
-    sketch.legend([["unrolled", look.faint]], 60, sketch.box.bottom - 9);
+    sketch.legend([[say`unrolled`, look.faint]], 60, sketch.box.bottom - 9);
     return sketch.told(jumped(m, angle));
   },
 };
@@ -96,12 +99,13 @@ const broken = (grid, point, at = 0) => [
 
 function jumped(m, angle) {
   const theta = angle * DEGREE;
-  const values = Object.entries(PATCHES).map(([name, patch]) => `${name} ${fixed(patch(theta, m), 2)}`);
-  const first = `At ${fixed(angle, 0)}° ψ is ${fixed(ucos(theta + m), 2)}; ${values.join(", ")}.`;
-  if (m === 0) return `${first} Without a margin nothing jumps.`;
+  const values = Object.entries(PATCHES).map(([name, patch]) => `${NAMES[name]} ${fixed(patch(theta, m), 2)}`);
+  const first = say`At ${fixed(angle, 0)}° ψ is ${fixed(ucos(theta + m), 2)}; ${values.join(say`, `)}.`;
+  if (m === 0) return say`${first} Without a margin nothing jumps.`;
   const fallback = JUMPS.fallback(m);
-  const way = `${fallback < 0 ? "down" : "up"} by ${fixed(Math.abs(fallback), 2)} at ${degrees(PI - m)}`;
-  return `${first} Easy margin jumps up by ${fixed(JUMPS["easy margin"](m), 2)} at 90°, the fallback ${way}.`;
+  const [far, where] = [fixed(Math.abs(fallback), 2), degrees(PI - m)];
+  const way = fallback < 0 ? say`down by ${far} at ${where}` : say`up by ${far} at ${where}`;
+  return say`${first} Easy margin jumps up by ${fixed(JUMPS["easy margin"](m), 2)} at 90°, the fallback ${way}.`;
 }
 
 /** @type {Record<string, (t: number) => number[]>} */
@@ -112,15 +116,15 @@ const ASK = {
 };
 
 export const asks = {
-  hint: "Move the image in to its class: who still asks, and for how much?",
+  hint: say`Move the image in to its class: who still asks, and for how much?`,
   sliders: [
-    slider("angle", "angle to its own class", [0, 90, 90], 20, (v) => `${fixed(v, 0)}°`),
-    slider("strength", "margins multiplied by", [0, 2, 20], 1, (v) => fixed(v, 1)),
+    slider("angle", say`angle to its own class`, [0, 90, 90], 20, (v) => `${fixed(v, 0)}°`),
+    slider("strength", say`margins multiplied by`, [0, 2, 20], 1, (v) => fixed(v, 1)),
   ],
   draw({ angle, strength }, { look }) {
     const each = (values) => ticks(values, (v) => `${v}°`);
-    const x = { from: 0, to: 90, name: "θ₁, angle to its own class", ticks: each([0, 15, 30, 45, 60, 75, 90]) };
-    const y = { from: 0, to: 180, name: "θ₂, so far must the other class be", ticks: each([0, 45, 90, 135, 180]) };
+    const x = { from: 0, to: 90, name: say`θ₁, angle to its own class`, ticks: each([0, 15, 30, 45, 60, 75, 90]) };
+    const y = { from: 0, to: 180, name: say`θ₂, so far must the other class be`, ticks: each([0, 45, 90, 135, 180]) };
     const sketch = new Sketch({ look, x, y, high: 280 });
     const rows = Object.entries(ASK).map(([head, of]) => {
       const margins = of(strength);
@@ -135,10 +139,10 @@ export const asks = {
         here: far(angle),
       };
     });
-    const diagonal = { name: "without a margin", colour: look.faint, points: [0, 90].map((v) => [v, v]) };
+    const diagonal = { name: say`without a margin`, colour: look.faint, points: [0, 90].map((v) => [v, v]) };
     sketch.series([...rows, diagonal], angle, [60, sketch.box.top + 8]);
-    const much = (far) => (Number.isNaN(far) ? "more than there is" : `${fixed(far - angle, 1)}° more`);
-    const parts = rows.map(({ head, here }) => `${look.titles[head]} for ${much(here)}`);
-    return sketch.told(`An image at ${fixed(angle, 0)}° from its own class is asked by ${parts.join(", by ")}.`);
+    const much = (far) => (Number.isNaN(far) ? say`more than there is` : say`${fixed(far - angle, 1)}° more`);
+    const parts = rows.map(({ head, here }) => say`${look.titles[head]} for ${much(here)}`);
+    return sketch.told(say`An image at ${fixed(angle, 0)}° from its own class is asked by ${parts.join(say`, by `)}.`);
   },
 };

@@ -4,6 +4,7 @@ import { addDot, byClass, cross, dotAt, line, tint, words } from "./canvas.js";
 import { psi } from "./equation.js";
 import { failsNear0, psiAt, pullAt, pulls, SAMPLES, SMALLEST, within } from "./frame.js";
 import { hasMargin, turningPoint } from "./room.js";
+import { say } from "./say.js";
 
 const { PI, ceil, cos, floor, log10, max, min, round } = Math;
 const PAD = { left: 44, right: 14, top: 12, bottom: 38 };
@@ -14,7 +15,7 @@ const DEGREES = [
   [(3 * PI) / 4, "135°"],
   [PI, "180°"],
 ];
-const THETA = "θ, from a digit to its own ray; marks: the digits";
+const THETA = say`θ, from a digit to its own ray; marks: the digits`;
 const grouped = (v) => v.toLocaleString("en-US");
 
 const level = (x0, x1, y) => [
@@ -81,7 +82,7 @@ function paintComing(ctx, height, { settings, soft, ink, paper }, X, steps) {
   if (!settings.steps || !settings.anneal || steps < settings.steps) return;
   const [from, to] = settings.anneal.map((share) => X(share * settings.steps));
   tint(ctx, from, to, PAD.top, height - PAD.bottom, soft, 0.12);
-  const name = hasMargin(settings) ? "margin comes in" : "‖x‖ → scale";
+  const name = hasMargin(settings) ? say`margin comes in` : "‖x‖ → scale";
   words(ctx, name, (from + to) / 2, height - PAD.bottom - 9, { fill: ink, size: 11, align: "center", halo: paper });
 }
 
@@ -107,7 +108,7 @@ export function drawProgress(ctx, width, height, scene) {
   const steps = max(frames.at(-1).step, settings.naive === "acos" ? 0 : (settings.steps ?? 0), 1);
   const yticks = [0, 50, 100].map((v) => [v, `${v} %`]);
   const xticks = [0, steps / 2, steps].map((v) => [v, grouped(round(v))]);
-  const along = { x: [0, steps], y: [0, 100], xticks, yticks, right: 44, name: "step" };
+  const along = { x: [0, steps], y: [0, 100], xticks, yticks, right: 44, name: say`step` };
   const [X, Y] = axes(ctx, width, height, scene, along);
   paintComing(ctx, height, scene, X, steps);
   const L = lossAxis(ctx, width, frames, red, Y);
@@ -123,7 +124,7 @@ export function drawProgress(ctx, width, height, scene) {
   for (const f of frames) if (!Number.isFinite(f.loss)) cross(ctx, X(f.step), PAD.top + 10, red, scene.paper);
   if (scene.guess != null) {
     line(ctx, level(width - 62, width - 44, Y(100 * scene.guess)), scene.ink, 3);
-    words(ctx, "you", width - 66, Y(100 * scene.guess), {
+    words(ctx, say`you`, width - 66, Y(100 * scene.guess), {
       fill: scene.ink,
       size: 11,
       align: "right",
@@ -249,7 +250,7 @@ export function drawPsi(ctx, width, height, scene) {
   if (Number.isFinite(died?.theta)) cross(ctx, X(died.theta), Y(psiAt(died.theta, cured, share)), red, scene.paper);
 }
 
-const HARMS = { lost: "NaN or ∞", none: "no pull", away: "pushed away" };
+const HARMS = { lost: say`NaN or ∞`, none: say`no pull`, away: say`pushed away` };
 
 /** Red stretches where a naive form does harm, with what harm where there is room for it. */
 function paintHarms(ctx, X, width, height, scene, harms) {
@@ -285,7 +286,7 @@ function paintEnd(ctx, x, width, height, scene) {
   );
   cross(ctx, x, height - PAD.bottom, red, scene.paper);
   const [align, by] = x > width / 2 ? ["right", -9] : ["left", 9];
-  const name = `image ${grouped(scene.died.example)}`;
+  const name = say`image ${grouped(scene.died.example)}`;
   words(ctx, name, x + by, height - PAD.bottom - 24, {
     fill: scene.ink,
     size: 12,
@@ -310,7 +311,7 @@ export function drawPull(ctx, width, height, scene) {
     log: near,
     yticks: ticks(bottom, top),
     xticks: near ? [...small, [PI, "180°"]] : DEGREES,
-    name: near ? "θ, logarithmic: tenfold from mark to mark" : THETA,
+    name: near ? say`θ, logarithmic: tenfold from mark to mark` : THETA,
   });
   const Y = (v) => (own && !(v <= top && v >= bottom - 0.12 * (top - bottom)) ? Number.NaN : place(v));
   if (own)

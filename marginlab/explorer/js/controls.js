@@ -1,5 +1,6 @@
 // The sliders of a page: of a head its own, the seed, and the ways to break it.
 
+import { say, translated } from "./say.js";
 import { breakable, slidersOf } from "./settings.js";
 import { FAMILY, FORMS, GRAMMAR } from "./tables.js";
 
@@ -38,20 +39,20 @@ html[data-theme="dark"] .mlp :is(input, select):focus-visible { outline-color: #
 `;
 
 const STARTS = [
-  ["anew", "starts anew"],
-  ["on", "goes on from here"],
+  ["anew", say`starts anew`],
+  ["on", say`goes on from here`],
 ];
 
 /** What an explorer in short form is asked by its buttons, as links ask. */
 export const PRESETS = [
-  ["none", "head=arcface&margin=0"],
+  [say`none`, "head=arcface&margin=0"],
   ["0.3", "head=arcface&margin=0.3"],
-  ["too much", "head=arcface&margin=0.8"],
-  ["break it", "head=arcface&margin=0.3&naive=acos"],
+  [say`too much`, "head=arcface&margin=0.8"],
+  [say`break it`, "head=arcface&margin=0.3&naive=acos"],
 ];
 
 const option = ([value, text]) => `<option value="${value}">${text}</option>`;
-const row = (text, inner) => `<label><span class="mlp-name">${text}</span>${inner}</label>`;
+const row = (text, inner) => `<label><span class="mlp-name">${translated(text)}</span>${inner}</label>`;
 const choice = (name, label, texts) => row(label, `<select name="${name}">${texts.map(option).join("")}</select>`);
 const slider = ({ name, min, max, step }) =>
   row(name, `<input type="range" name="${name}" min="${min}" max="${max}" step="${step}"><output></output>`);
@@ -76,7 +77,7 @@ export function nearOf(settings) {
  */
 export function showControls({ near, far }, settings, on) {
   const held = document.activeElement?.getAttribute("name");
-  const titles = (table) => Object.entries(table).map(([name, { title }]) => [name, title]);
+  const titles = (table) => Object.entries(table).map(([name, { title }]) => [name, translated(title)]);
   const close = nearOf(settings);
   // A formula that is being written stays where it is: only what is under it changes.
   const own = settings.head === "own";
@@ -84,12 +85,12 @@ export function showControls({ near, far }, settings, on) {
   (own ? near.querySelector(".mlp-letters") : near).innerHTML = close.map(slider).join("");
   if (own) showWrong(near, "");
   far.innerHTML = [
-    choice("head", "head", titles(FAMILY)),
+    choice("head", say`head`, titles(FAMILY)),
     ...slidersOf(settings)
       .filter((it) => !close.includes(it))
       .map(slider),
-    choice("naive", "break it", [["", "no"], ...titles(FORMS)]),
-    choice("start", "a change", STARTS),
+    choice("naive", say`break it`, [["", say`no`], ...titles(FORMS)]),
+    choice("start", say`a change`, STARTS),
   ].join("");
   for (const control of [near, far].flatMap((it) => [...it.querySelectorAll("input, select")])) {
     const value = control.name === "start" ? (on ? "on" : "anew") : (settings[control.name] ?? "");
@@ -106,7 +107,7 @@ let names = 0;
 export function showWrong(near, text) {
   const [said, input] = [near.querySelector(".mlp-wrong"), near.querySelector("[name=psi]")];
   said.id ||= `mlp-wrong-${names++}`;
-  said.textContent = text && `This is no formula yet: ${text}.`;
+  said.textContent = text && say`This is no formula yet: ${text}.`;
   input.setAttribute("aria-describedby", said.id);
   input.setAttribute("aria-invalid", String(Boolean(text)));
 }
@@ -115,7 +116,7 @@ export function showWrong(near, text) {
 export function makePresets(pressed) {
   const row = Object.assign(document.createElement("div"), { className: "mlp-presets mlx-bar" });
   row.setAttribute("role", "group");
-  row.setAttribute("aria-label", "margin");
+  row.setAttribute("aria-label", say`margin`);
   for (const [name, query] of PRESETS) {
     const button = Object.assign(document.createElement("button"), { type: "button", textContent: name });
     button.addEventListener("click", () => pressed(query));
@@ -129,7 +130,7 @@ export function readOut(control, settings) {
   if (control.type !== "range") return;
   const { step, unit } = slidersOf(settings).find((it) => it.name === control.name);
   const digits = Math.max(0, -Math.floor(Math.log10(step)));
-  const text = `${Number(control.value).toFixed(digits)} ${unit}`;
+  const text = `${Number(control.value).toFixed(digits)} ${translated(unit)}`;
   control.nextElementSibling.textContent = text;
   control.setAttribute("aria-valuetext", text);
 }

@@ -1,6 +1,7 @@
 // An explorer that is out of sight stands small at the edge of the window while the links to it are used.
 
 import { whenPrinted } from "./looks.js";
+import { say } from "./say.js";
 
 export const DOCKED = `
 .marginlab-docked { position: fixed; right: 12px; bottom: 12px; z-index: 1020; width: min(236px, 46vw);
@@ -24,8 +25,8 @@ html[data-theme="dark"] .marginlab-dock button:focus-visible { outline-color: #6
 @keyframes marginlab-dock { from { transform: translateY(30px); opacity: 0; } }
 `;
 
-const HTML = `<div class="marginlab-dock"><button data-dock="go">go to it</button>
-<button data-dock="close" aria-label="close (Escape)">×</button></div>`;
+const HTML = `<div class="marginlab-dock"><button data-dock="go">${say`go to it`}</button>
+<button data-dock="close" aria-label="${say`close (Escape)`}">×</button></div>`;
 
 export class Dock {
   #used = false; // since it was last closed

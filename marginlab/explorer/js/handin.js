@@ -3,6 +3,7 @@
 import { copied } from "./clipboard.js";
 import { save } from "./poster.js";
 import { HEADER, LONGEST_NAME, receipt, tidy } from "./receipt.js";
+import { say } from "./say.js";
 
 export const HANDED = `
 /* Beside the fold above, on one line, while both are shut. */
@@ -27,18 +28,17 @@ html[data-theme="dark"] .marginlab-handin :is(input, textarea, button, summary):
 @media print { .marginlab-handin { display: none; } }
 `;
 
-const HTML = `<summary>Hand in this run</summary><div>
-<label>Your name <input type="text" autocomplete="name" spellcheck="false" maxlength="${LONGEST_NAME}"></label>
+const HTML = `<summary>${say`Hand in this run`}</summary><div>
+<label>${say`Your name`} <input type="text" autocomplete="name" spellcheck="false" maxlength="${LONGEST_NAME}"></label>
 <p role="status"></p>
-<textarea readonly aria-label="The receipt" hidden></textarea>
-<div hidden><button type="button" data-hand="copy">copy the line</button><button type="button" data-hand="save">save as CSV</button></div>
+<textarea readonly aria-label="${say`The receipt`}" hidden></textarea>
+<div hidden><button type="button" data-hand="copy">${say`copy the line`}</button><button type="button" data-hand="save">${say`save as CSV`}</button></div>
 </div>`;
 
-const FIRST =
-  "A receipt is of a run of your own: move a slider, and wait for its end. The picture that the page came with has none.";
-const WAITS = "This run has not ended yet with all images; then its receipt stands here.";
-const NAME = "Write your name: it becomes part of the receipt.";
-const READY = "This is your receipt, one line. Hand it in as it is: with a letter changed it counts for nothing.";
+const FIRST = say`A receipt is of a run of your own: move a slider, and wait for its end. The picture that the page came with has none.`;
+const WAITS = say`This run has not ended yet with all images; then its receipt stands here.`;
+const NAME = say`Write your name: it becomes part of the receipt.`;
+const READY = say`This is your receipt, one line. Hand it in as it is: with a letter changed it counts for nothing.`;
 
 export class HandIn {
   #line = "";
@@ -90,8 +90,8 @@ export class HandIn {
   async #copy() {
     const { said, shown } = this.parts;
     said.textContent = (await copied(this.#line, shown))
-      ? "Copied. Paste it where your course wants it."
-      : "The line is marked: copy it by Ctrl+C, or ⌘C.";
+      ? say`Copied. Paste it where your course wants it.`
+      : say`The line is marked: copy it by Ctrl+C, or ⌘C.`;
   }
 
   #save() {

@@ -2,6 +2,7 @@
 
 import { angles, answer } from "./frame.js";
 import { createPad } from "./pad.js";
+import { say } from "./say.js";
 import { degrees } from "./words.js";
 
 export class OwnDigit {
@@ -32,10 +33,10 @@ export class OwnDigit {
   words({ frame, own: shown, answer: read }) {
     if (shown) {
       const [theta] = angles({ ...frame, embeddings: shown }, [read]);
-      return read < 0 ? "Read as nothing." : `Read as ${read}. θ to its direction: ${degrees(theta)}.`;
+      return read < 0 ? say`Read as nothing.` : say`Read as ${read}. θ to its direction: ${degrees(theta)}.`;
     }
-    if (!this.drawn) return "Draw a digit in the square, with mouse or finger.";
-    return this.place ? "Your digit is shown at the last frame." : "Waiting for the network …";
+    if (!this.drawn) return say`Draw a digit in the square, with mouse or finger.`;
+    return this.place ? say`Your digit is shown at the last frame.` : say`Waiting for the network …`;
   }
 
   /** The class that it is taken for in a frame. */

@@ -10,6 +10,7 @@ import { HINTS, hintFor } from "./hints.js";
 import { imagesFrom, sample, unpackFrame } from "./images.js";
 import { fromAddress, read, toAddress } from "./link.js";
 import { anew, goOn, inCommon, present, stagesOf } from "./moves.js";
+import { say } from "./say.js";
 import { SCENE, Scene } from "./scene.js";
 import { complete } from "./settings.js";
 import { makeShare, SHARE } from "./share.js";
@@ -19,7 +20,8 @@ import { withhold } from "./withheld.js";
 import { ended } from "./words.js";
 
 const PAUSE = 700; // ms without a key after which a formula is trained
-const PICTURE = "The picture is the last one that there was.";
+const PICTURE = say`The picture is the last one that there was.`;
+const share = (accuracy) => `${(100 * accuracy).toFixed(1)} %`;
 const FEW = IMAGES.first.train.toLocaleString("en-US");
 
 /** Steps of a run with some images; of one that goes on from another, those in which all of the margin is in. */
@@ -80,12 +82,13 @@ class Explorer {
     const place = document.createElement("div");
     root.querySelector(".marginlab-still").remove();
     root.querySelector(".marginlab-numbers").before(place);
+    nameNumbers(root);
     const lacking = ["Worker", "DecompressionStream"].filter((it) => !(it in self));
     const embed = lacking.length ? null : (drawn) => this.embed(drawn);
     const shown = sample();
     this.labels = shown.labels;
     this.view = createView(place, { ...shown, group: this.group, embed, short: this.short });
-    this.controls = { near: fieldset("The margin"), far: fieldset("What to train") };
+    this.controls = { near: fieldset(say`The margin`), far: fieldset(say`What to train`) };
     const presets = this.short ? [makePresets((query) => this.follow(read(query)))] : [];
     const guess = makeGuess((share) => {
       this.judged = false;
@@ -100,7 +103,7 @@ class Explorer {
     this.handIn = this.short || lacking.length ? null : new HandIn(root.querySelector(".marginlab-numbers"), version);
     this.dock = new Dock(root);
     this.show(brought);
-    if (lacking.length) this.giveUp(`This browser cannot train here: it has no ${lacking.join(" and no ")}.`);
+    if (lacking.length) this.giveUp(say`This browser cannot train here: it has no ${lacking.join(say` and no `)}.`);
     else this.listen();
   }
 
@@ -110,10 +113,10 @@ class Explorer {
   }
 
   /** The run that the page brings along. */
-  show({ frames, words }) {
+  show({ frames }) {
     this.view.reset(this.about(this.settings.moves.length));
     for (const frame of frames) this.view.push((this.last = unpackFrame(frame)));
-    this.view.done(words);
+    this.view.done(broughtBy(this.last));
     this.arrived = !this.last.died;
     this.showControls();
     this.say();
@@ -197,7 +200,7 @@ class Explorer {
   /** Sliders of the head have other values: a run anew, or from here on. */
   slid(values) {
     const next = this.on ? goOn(this.settings, values, this.arrived) : anew(this.settings, values);
-    if (!next) this.wrong = `There may be ${MOST_MOVES} moves from one start: this one starts anew.`;
+    if (!next) this.wrong = say`There may be ${MOST_MOVES} moves from one start: this one starts anew.`;
     this.begin(next ?? anew(this.settings, values));
   }
 
@@ -258,7 +261,7 @@ class Explorer {
 
   /** What is being done; else what of a link could not be, and what to look at; else with which images. */
   say(doing = "") {
-    const few = this.used === "first" && this.given.all ? `With ${FEW} images; the others are coming.` : "";
+    const few = this.used === "first" && this.given.all ? say`With ${FEW} images; the others are coming.` : "";
     this.status.textContent = doing || [this.wrong, this.hint].filter(Boolean).join(" ") || few;
   }
 
@@ -273,7 +276,7 @@ class Explorer {
       this.worker = makeWorker(this.workerText);
       this.worker.onmessage = ({ data }) => this.heard(data);
       this.worker.onerror = (event) =>
-        this.giveUp(`The worker that trains has failed: ${event.message || "it did not start"}.`);
+        this.giveUp(say`The worker that trains has failed: ${event.message || say`it did not start`}.`);
     }
     for (const which of Object.keys(IMAGES)) if (!(await this.give(which))) return;
   }
@@ -320,7 +323,8 @@ class Explorer {
       toAddress(this.name, this.settings, this.withheld);
       // Who goes on from a run that was of all images waits for all.
       const which = this.ready || this.settings.moves.length ? "all" : "first";
-      if (!this.ready) this.say(`Fetching the ${which === "all" ? "70,000" : `first ${FEW}`} images …`);
+      if (!this.ready)
+        this.say(which === "all" ? say`Fetching the 70,000 images …` : say`Fetching the first ${FEW} images …`);
       if ((await this.give(which)) && mine === this.run) this.train(which);
     });
   }
@@ -368,12 +372,12 @@ class Explorer {
       return this.came(data.frame);
     }
     if (!data.error) return this.finished();
-    this.view.notice(`Training failed: ${data.error}`);
+    this.view.notice(say`Training failed: ${data.error}`);
     root.dataset.state = "failed";
   }
 
   came(frame) {
-    if (frame.stage < this.shown) return this.say("Making the run again from which this one goes on …");
+    if (frame.stage < this.shown) return this.say(say`Making the run again from which this one goes on …`);
     if (frame.stage !== this.stage) {
       this.say();
       this.view.notice(this.lost);
@@ -389,9 +393,10 @@ class Explorer {
     const seconds = ((performance.now() - this.began) / 1000).toFixed(1);
     const few = this.used === "first";
     const tested = IMAGES[this.used].test.toLocaleString("en-US");
-    const steps = `${step}${stage ? " more" : ""} steps${few ? ` with ${FEW} images` : ""}`;
-    const right = `${(100 * accuracy).toFixed(1)} % of the ${tested} test images right after ${steps}`;
-    this.view.done(died ? ended(died) : `${right}, in ${seconds} seconds.${told(this.guess, accuracy)}`);
+    const after = stage ? say`${step} more steps` : say`${step} steps`;
+    const steps = few ? say`${after} with ${FEW} images` : after;
+    const right = say`${share(accuracy)} of the ${tested} test images right after ${steps}`;
+    this.view.done(died ? ended(died) : say`${right}, in ${seconds} seconds.${told(this.guess, accuracy)}`);
     if (!few || died) this.tell();
     if (!few) this.handIn?.ended(this.settings, this.last);
     showNumbers(this.root, this.view.frames);
@@ -419,6 +424,18 @@ class Explorer {
     this.run += 1;
     this.train("all");
   }
+}
+
+/** How the run went that the page brings along. */
+function broughtBy({ accuracy, step, died }) {
+  return died ? ended(died) : say`${share(accuracy)} of the 10,000 test images right after ${step} steps.`;
+}
+
+/** What the page brings is in English, its table of numbers too. */
+function nameNumbers(root) {
+  const names = [say`step`, say`training loss`, say`test images right`];
+  root.querySelector(".marginlab-numbers summary").textContent = say`The numbers of this run`;
+  root.querySelectorAll(".marginlab-numbers th").forEach((it, k) => (it.textContent = names[k]));
 }
 
 /** The table under an explorer has the numbers of the run that is shown. */

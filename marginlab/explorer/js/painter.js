@@ -4,6 +4,7 @@ import { drawProgress, drawPsi, drawPull } from "./charts.js";
 import { isDark } from "./looks.js";
 import { showPoint, write } from "./panel.js";
 import { drawPlane } from "./plane.js";
+import { say } from "./say.js";
 import {
   chartsInWords,
   epitaph,
@@ -15,6 +16,7 @@ import {
   planeInWords,
   told,
   what,
+  whyOf,
 } from "./words.js";
 
 // One under the other, each with its words.
@@ -99,13 +101,13 @@ export class Painter {
     write(line, headline(now));
     write(key, what(scene));
     Object.assign(scrub, { max: last, value: position });
-    const said = Number.isFinite(now.loss) ? `${percent(now.accuracy)} right` : "NaN";
-    scrub.setAttribute("aria-valuetext", `step ${now.step}, ${said}`);
+    const said = Number.isFinite(now.loss) ? say`${percent(now.accuracy)} right` : "NaN";
+    scrub.setAttribute("aria-valuetext", say`step ${now.step}, ${said}`);
     const { died } = now;
     // Of one's own ψ the verdicts stay: they may say what killed it.
     lesson.hidden = Boolean(died) && scene.settings.head !== "own";
     dead.hidden = !died;
-    if (died) write(dead, `<b>${epitaph(died)}</b><br>${died.why}`);
+    if (died) write(dead, `<b>${epitaph(died)}</b><br>${whyOf(died.why)}`);
     if (!lesson.hidden) write(lesson, told(scene));
   }
 

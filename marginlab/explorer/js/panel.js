@@ -1,10 +1,11 @@
 // The digit that is looked at: its image, label, angle and logits.
 
 import { answer, logits } from "./frame.js";
+import { say } from "./say.js";
 import { degrees } from "./words.js";
 
 const { abs, max, min } = Math;
-const HINT = "Point at a dot, or focus on the picture and use the arrow keys, to see its digit.";
+const HINT = say`Point at a dot, or focus on the picture and use the arrow keys, to see its digit.`;
 
 /** Only what changes is written: the browser lays out anew for every writing. */
 export function write(element, html) {
@@ -36,11 +37,11 @@ export function showPoint({ image, which, bars }, images, { frame, thetas, colou
   if (images) stamp(image, images, focus);
   const values = logits(frame, focus, settings);
   const read = answer(frame, focus, settings);
-  const theta = Number.isFinite(thetas[focus]) ? degrees(thetas[focus]) : "none";
-  const what = settings.head === "softmax" && !frame.linear ? "cosines" : "logits";
+  const theta = Number.isFinite(thetas[focus]) ? degrees(thetas[focus]) : say`none`;
+  const what = settings.head === "softmax" && !frame.linear ? say`cosines` : say`logits`;
   write(
     which,
-    `Digit ${labels[focus]}, read as ${read < 0 ? "nothing" : read}. θ to its class: ${theta}. Its ${what}, class by class:`,
+    say`Digit ${labels[focus]}, read as ${read < 0 ? say`nothing` : read}. θ to its class: ${theta}. Its ${what}, class by class:`,
   );
   const [low, high] = [min(...values), max(...values)];
   const shown = (v) => (Number.isFinite(v) ? v.toFixed(abs(v) < 10 ? 1 : 0).replace("-", "−") : "NaN");

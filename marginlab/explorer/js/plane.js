@@ -6,6 +6,7 @@
 import { addDot, byClass, cross, dotAt, hatch, line, words } from "./canvas.js";
 import { bands, extent, inland, regions, rowsOf, spread, TURN, turnsOf } from "./frame.js";
 import { hasMargin } from "./room.js";
+import { say } from "./say.js";
 
 const { abs, atan2, cos, floor, hypot, max, min, sin, sqrt } = Math;
 
@@ -141,7 +142,7 @@ function paintInland(ctx, { frame, ink, paper }, { middle, reach, disc }) {
   for (const j of inland(polygons, reach)) {
     const [x, y] = [max(...polygons[j].map((p) => p[0])), min(...polygons[j].map((p) => p[1]))];
     const look = { fill: ink, size: 14, weight: 700, halo: paper };
-    words(ctx, `${j} here`, middle + (x / reach) * disc + 4, middle - (y / reach) * disc, look);
+    words(ctx, say`${j} here`, middle + (x / reach) * disc + 4, middle - (y / reach) * disc, look);
   }
 }
 
@@ -176,7 +177,7 @@ function paintDead(ctx, { died, lines, paper, ink }, { place, middle }) {
   const [x, y] = place(...died.at, died.label);
   cross(ctx, x, y, lines[1], paper);
   const align = x > middle ? "right" : "left";
-  const name = `image ${died.example.toLocaleString("en-US")}`;
+  const name = say`image ${died.example.toLocaleString("en-US")}`;
   words(ctx, name, x + (x > middle ? -12 : 12), y, { fill: ink, size: 14, weight: 700, align, halo: paper });
 }
 
@@ -185,5 +186,5 @@ function paintOwn(ctx, scene, { place }) {
   const [x, y] = place(scene.own[0], scene.own[1], 0);
   dotAt(ctx, x, y, scene.colours[scene.answer] ?? scene.ink, scene.ink, 7);
   const look = { fill: scene.ink, size: 14, weight: 700, align: "center", halo: scene.paper };
-  words(ctx, "yours", x, y - 17, look);
+  words(ctx, say`yours`, x, y - 17, look);
 }

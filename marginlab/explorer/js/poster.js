@@ -3,6 +3,7 @@
 import { words } from "./canvas.js";
 import { drawProgress, drawPsi, drawPull } from "./charts.js";
 import { drawPlane } from "./plane.js";
+import { translated } from "./say.js";
 import { SvgContext } from "./svg.js";
 import { numbersOf } from "./settings.js";
 import { FAMILY, FORMS } from "./tables.js";
@@ -13,7 +14,11 @@ const SHEET = [980, 620]; // in px
 /** The run in words. */
 export function caption({ head, naive, ...rest }) {
   const numbers = numbersOf({ head, psi: rest.psi }).map(({ name }) => `${name} ${rest[name]}`);
-  return [head === "own" ? `ψ(θ) = ${rest.psi}` : FAMILY[head].title, ...numbers, naive && FORMS[naive].title]
+  return [
+    head === "own" ? `ψ(θ) = ${rest.psi}` : FAMILY[head].title,
+    ...numbers,
+    naive && translated(FORMS[naive].title),
+  ]
     .filter(Boolean)
     .join(" · ");
 }

@@ -2,6 +2,7 @@
 
 import { copied } from "./clipboard.js";
 import { write } from "./link.js";
+import { say } from "./say.js";
 import { FAMILY } from "./tables.js";
 
 const HEIGHT = 720; // px: all of an explorer, at a width from 700 px on
@@ -33,19 +34,19 @@ html[data-theme="dark"] .mle :is(button, input, textarea):focus-visible { outlin
 `;
 
 const HTML = `<form method="dialog">
-<h2 id="mle-title">Put this explorer into a page of yours</h2>
-<p>It stands there alone, as it is set now. What you hide is not there for its readers; what you lock shows its value.</p>
-<table><thead><tr><th scope="col">control</th><th scope="col">hide</th><th scope="col">lock</th></tr></thead>
+<h2 id="mle-title">${say`Put this explorer into a page of yours`}</h2>
+<p>${say`It stands there alone, as it is set now. What you hide is not there for its readers; what you lock shows its value.`}</p>
+<table><thead><tr><th scope="col">${say`control`}</th><th scope="col">${say`hide`}</th><th scope="col">${say`lock`}</th></tr></thead>
 <tbody></tbody></table>
-<label class="mle-field" for="mle-book">The book’s address on the web</label>
+<label class="mle-field" for="mle-book">${say`The book’s address on the web`}</label>
 <input type="url" id="mle-book" aria-describedby="mle-file" autocomplete="off" spellcheck="false">
 <p id="mle-file" role="status"></p>
-<label class="mle-field" for="mle-link">Link</label>
-<input type="text" id="mle-link" readonly><button type="button" data-copy="mle-link">copy the link</button>
-<label class="mle-field" for="mle-line">Line for a page, as Moodle’s or Canvas’s HTML takes it</label>
-<textarea id="mle-line" rows="4" readonly></textarea><button type="button" data-copy="mle-line">copy the line</button>
-<button value="close">close</button></form>`;
-const FILE = "This page is a file, which others cannot open. Write here where the book is on the web.";
+<label class="mle-field" for="mle-link">${say`Link`}</label>
+<input type="text" id="mle-link" readonly><button type="button" data-copy="mle-link">${say`copy the link`}</button>
+<label class="mle-field" for="mle-line">${say`Line for a page, as Moodle’s or Canvas’s HTML takes it`}</label>
+<textarea id="mle-line" rows="4" readonly></textarea><button type="button" data-copy="mle-line">${say`copy the line`}</button>
+<button value="close">${say`close`}</button></form>`;
+const FILE = say`This page is a file, which others cannot open. Write here where the book is on the web.`;
 
 const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
 
@@ -54,7 +55,7 @@ export const linkOf = (book, settings, withheld) => `${book}embed.html#explorer?
 
 /** The line of HTML with which it stands in a page. */
 export function lineOf(link, { head }) {
-  const title = `Explorer: ${FAMILY[head].title}`;
+  const title = say`Explorer: ${FAMILY[head].title}`;
   return `<iframe src="${escaped(link)}" title="${escaped(title)}" width="100%" height="${HEIGHT}" style="border: 0" allow="clipboard-write"></iframe>`;
 }
 
@@ -62,9 +63,12 @@ export function lineOf(link, { head }) {
 function rowOf([name, title]) {
   const row = document.createElement("tr");
   const head = Object.assign(document.createElement("th"), { textContent: title, scope: "row" });
-  const boxes = ["hide", "lock"].map((what) => {
+  const boxes = [
+    ["hide", say`hide`],
+    ["lock", say`lock`],
+  ].map(([what, said]) => {
     const box = Object.assign(document.createElement("input"), { type: "checkbox", name: what, value: name });
-    box.setAttribute("aria-label", `${what} ${title}`);
+    box.setAttribute("aria-label", `${said} ${title}`);
     const [cell, label] = [document.createElement("td"), document.createElement("label")];
     label.append(box);
     cell.append(label);
@@ -76,7 +80,7 @@ function rowOf([name, title]) {
 
 /** Copies what a field holds, and says so on the button. */
 async function copy(button, field) {
-  button.textContent = (await copied(field.value, field)) ? "copied" : "marked: copy it by hand";
+  button.textContent = (await copied(field.value, field)) ? say`copied` : say`marked: copy it by hand`;
 }
 
 /** Opens the dialog. home: the address of the book's folder; "" where it is on no web. */
@@ -111,7 +115,7 @@ function open(opener, { settings, controls }, home) {
 export function makeShare(now, address) {
   const button = Object.assign(document.createElement("button"), {
     type: "button",
-    textContent: "embed",
+    textContent: say`embed`,
     className: "mle-open",
   });
   button.setAttribute("aria-haspopup", "dialog");

@@ -3,6 +3,7 @@
 import { psi, slope } from "./equation.js";
 import { dual, known } from "./formula.js";
 import { CLASSES } from "./network.js";
+import { say } from "./say.js";
 
 const { PI, abs, cos } = Math;
 const STEPS = 720; // in which θ is looked at from 0 to π: every quarter of a degree
@@ -23,33 +24,36 @@ function stretches(holds) {
 }
 
 function named(found) {
-  const said = found.slice(0, 2).map(([from, to]) => `from ${degrees(from)} to ${degrees(to)}`);
-  return said.join(" and ") + (found.length > 2 ? ", and elsewhere" : "");
+  const said = found.slice(0, 2).map(([from, to]) => say`from ${degrees(from)} to ${degrees(to)}`);
+  return said.join(say` and `) + (found.length > 2 ? say`, and elsewhere` : "");
 }
 
 function falls(settings) {
   const values = THETAS.map((t) => psi(t, settings));
   const lost = stretches((k) => !Number.isFinite(values[k]) || !Number.isFinite(values[k + 1]));
-  if (lost.length) return { good: false, words: `ψ has no finite value ${named(lost)}.` };
+  if (lost.length) return { good: false, words: say`ψ has no finite value ${named(lost)}.` };
   const not = stretches((k) => values[k + 1] >= values[k]);
-  if (!not.length) return { good: true, words: "ψ falls all the way, from 0° to 180°." };
-  return { good: false, words: `ψ does not fall ${named(not)}.` };
+  if (!not.length) return { good: true, words: say`ψ falls all the way, from 0° to 180°.` };
+  return { good: false, words: say`ψ does not fall ${named(not)}.` };
 }
 
 function fits(settings) {
   const [own, others] = [psi(0, settings), cos((2 * PI) / CLASSES)];
   const good = own >= others - 1e-12;
-  const beside = `ψ(0) is ${Number.isFinite(own) ? number(own) : "no number"}, ${good ? "≥" : "<"} cos 36°`;
-  return { good, words: `${good ? "Ten classes fit" : "Ten classes do not fit"}: ${beside}.` };
+  const value = Number.isFinite(own) ? number(own) : say`no number`;
+  const words = good
+    ? say`Ten classes fit: ψ(0) is ${value}, ≥ cos 36°.`
+    : say`Ten classes do not fit: ψ(0) is ${value}, < cos 36°.`;
+  return { good, words };
 }
 
 function finite(settings) {
   const ends = [0, PI].map((t) => ({ at: degrees(t).replace(".0", ""), pull: -slope(t, settings) }));
   const lost = ends.filter(({ pull }) => !Number.isFinite(pull));
   if (lost.length)
-    return { good: false, words: `Its pull is not finite at ${lost.map(({ at }) => at).join(" and at ")}.` };
-  const said = ends.map(({ at, pull }) => `${number(abs(pull) < 5e-4 ? 0 : pull)} at ${at}`).join(", ");
-  return { good: true, words: `Its pull is finite: ${said}.` };
+    return { good: false, words: say`Its pull is not finite at ${lost.map(({ at }) => at).join(say` and at `)}.` };
+  const said = ends.map(({ at, pull }) => say`${number(abs(pull) < 5e-4 ? 0 : pull)} at ${at}`).join(say`, `);
+  return { good: true, words: say`Its pull is finite: ${said}.` };
 }
 
 /** Of each cos and ucos of an angle with θ in it, {op, beyond: whether that angle is beyond [0, π]} at a θ. */
@@ -78,12 +82,13 @@ function leaves(k, settings) {
 
 function stays(settings) {
   const found = turnsAt(0, settings).map(({ op }, k) => ({ op, at: leaves(k, settings) }));
-  if (!found.length) return { good: null, words: "No cos or ucos of an angle is in it." };
+  if (!found.length) return { good: null, words: say`No cos or ucos of an angle is in it.` };
   const left = found.filter(({ at }) => at !== null);
-  if (!left.length) return { good: true, words: "Its angle stays within [0, π]." };
+  if (!left.length) return { good: true, words: say`Its angle stays within [0, π].` };
   const { op, at } = left.find((it) => it.op === "cos") ?? left[0];
-  const then = op === "cos" ? "cos turns back" : "ucos falls on";
-  return { good: op === "cos" ? false : null, words: `Its angle leaves [0, π] at ${degrees(at)}: ${then}.` };
+  return op === "cos"
+    ? { good: false, words: say`Its angle leaves [0, π] at ${degrees(at)}: cos turns back.` }
+    : { good: null, words: say`Its angle leaves [0, π] at ${degrees(at)}: ucos falls on.` };
 }
 
 /** Of the reader's own ψ: [{good: true, false, or null where it is neither, words}]. */

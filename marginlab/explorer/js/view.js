@@ -13,6 +13,7 @@ import { OwnDigit } from "./own.js";
 import { Painter } from "./painter.js";
 import { pointAt } from "./pointer.js";
 import { asPng, asSvg, planeAsPng, save } from "./poster.js";
+import { say } from "./say.js";
 import { Timeline } from "./timeline.js";
 import { seenIn, WALK, Walk } from "./walk.js";
 import { number, percent, planeInWords, TABS, TITLES } from "./words.js";
@@ -26,22 +27,22 @@ const HTML = `
     <p class="mlx-now"></p>
     <div class="mlx-stage">
       <canvas class="mlx-plane" tabindex="0"></canvas>
-      <button data-do="walk" class="mlx-show">show me</button>
+      <button data-do="walk" class="mlx-show">${say`show me`}</button>
       <p class="mlx-notice" role="status" hidden></p>
     </div>
     <div class="mlx-near"></div>
     <div class="mlx-bar mlx-time">
-      <button data-do="play" aria-label="play">▶</button>
-      <button data-do="back" aria-label="one frame back">‹</button>
-      <button data-do="on" aria-label="one frame on">›</button>
-      <input type="range" min="0" max="0" step="any" value="0" aria-label="moment of the training">
-      <button data-do="more" aria-expanded="false">more</button>
-      <button data-do="draw" class="mlx-rest">draw a digit</button>
+      <button data-do="play" aria-label="${say`play`}">▶</button>
+      <button data-do="back" aria-label="${say`one frame back`}">‹</button>
+      <button data-do="on" aria-label="${say`one frame on`}">›</button>
+      <input type="range" min="0" max="0" step="any" value="0" aria-label="${say`moment of the training`}">
+      <button data-do="more" aria-expanded="false">${say`more`}</button>
+      <button data-do="draw" class="mlx-rest">${say`draw a digit`}</button>
     </div>
     <div class="mlx-pad" hidden>
-      <canvas role="img" aria-label="Pad: draw a digit here, with mouse or finger"></canvas>
+      <canvas role="img" aria-label="${say`Pad: draw a digit here, with mouse or finger`}"></canvas>
       <div><p class="mlx-own" aria-live="polite"></p>
-        <div class="mlx-bar"><button data-do="clear">clear</button><button data-do="draw">close</button></div></div>
+        <div class="mlx-bar"><button data-do="clear">${say`clear`}</button><button data-do="draw">${say`close`}</button></div></div>
     </div>
     <p class="mlx-key mlx-what mlx-rest"></p>
     <div class="mlx-point mlx-rest">
@@ -55,10 +56,10 @@ const HTML = `
     <div class="mlx-bar mlx-tabs">${TABS.map((tab) => `<button data-do="tab" data-tab="${tab}">${tab}</button>`).join("")}</div>
     ${TITLES.map((title, k) => `<figure data-tab="${TABS[k]}"><h4>${title}</h4><canvas class="mlx-chart"></canvas><p class="mlx-key"></p></figure>`).join("\n")}
     <div class="mlx-bar">
-      <button data-do="circle" aria-pressed="false">on the circle</button>
-      <button data-do="code">copy as code</button>
-      <button data-do="png">save PNG</button>
-      <button data-do="svg">save SVG</button>
+      <button data-do="circle" aria-pressed="false">${say`on the circle`}</button>
+      <button data-do="code">${say`copy as code`}</button>
+      <button data-do="png">${say`save PNG`}</button>
+      <button data-do="svg">${say`save SVG`}</button>
     </div>
   </div>
 </div>
@@ -140,7 +141,7 @@ function showTab(box, { tab, settings }) {
 function unfold({ box, $ }, open) {
   const button = $("[data-do=more]");
   box.classList.toggle("mlx-open", open);
-  button.textContent = open ? "less" : "more";
+  button.textContent = open ? say`less` : say`more`;
   button.setAttribute("aria-expanded", open);
 }
 
@@ -209,7 +210,7 @@ function actionsOf(parts, state, timeline, own, scene, walk) {
       const text = code(state.settings.stages ?? [state.settings]);
       if (await copied(text)) {
         const label = button.textContent;
-        button.textContent = "copied";
+        button.textContent = say`copied`;
         setTimeout(() => (button.textContent = label), 1200);
       } else {
         say.innerHTML = "<pre></pre>"; // to be copied by hand
@@ -256,7 +257,7 @@ export function createView(root, { labels, images = null, group = null, embed = 
   };
   const onPlay = (playing) => {
     parts.play.textContent = playing ? "❚❚" : "▶";
-    parts.play.setAttribute("aria-label", playing ? "pause" : "play");
+    parts.play.setAttribute("aria-label", playing ? say`pause` : say`play`);
   };
   const timeline = new Timeline({ draw, onPlay, calm, group });
   const need = () => timeline.need();
@@ -310,8 +311,8 @@ function albumOf(state, { frames }) {
     const position = k === n - 1 ? last : (k / (n - 1)) * Math.max(last - 1, 0);
     const now = frames[Math.round(position)];
     const shown = sceneOf(kept, { frames, last, now, position, following: false }, null);
-    const said = Number.isFinite(now.loss) ? `loss ${number(now.loss)}, ${percent(now.accuracy)} right` : "NaN";
-    return { address: planeAsPng(shown), words: planeInWords(shown, now), caption: `Step ${now.step}: ${said}.` };
+    const said = Number.isFinite(now.loss) ? say`loss ${number(now.loss)}, ${percent(now.accuracy)} right` : "NaN";
+    return { address: planeAsPng(shown), words: planeInWords(shown, now), caption: say`Step ${now.step}: ${said}.` };
   };
 }
 

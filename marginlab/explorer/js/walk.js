@@ -3,6 +3,7 @@
 import { nearOf } from "./controls.js";
 import { answer } from "./frame.js";
 import { hasMargin, turningPoint } from "./room.js";
+import { say, translated } from "./say.js";
 import { FORMS } from "./tables.js";
 import { TABS } from "./words.js";
 
@@ -27,13 +28,15 @@ function asked({ stages, anneal, steps, ...set }) {
 const other = (now, then) => asked(now.settings) !== asked(then.settings);
 const chosen = (tab) => (/** @type {Seen} */ now) => now.tab === tab;
 
+/** Those that are to be said. @param {...(string | false | null | undefined)} all */
+const sentences = (...all) => all.filter(Boolean).join(" ");
+
 /** @returns {Step} */
 const dots = () => ({
   part: "stage",
   beside: "point",
-  words:
-    "Each dot is one of the test digits. Where it stands is its embedding: the two numbers that the network has made of its pixels. Its colour says which digit it is.",
-  act: "Point at a dot, or tap it. By keys: go to the picture, and press an arrow.",
+  words: say`Each dot is one of the test digits. Where it stands is its embedding: the two numbers that the network has made of its pixels. Its colour says which digit it is.`,
+  act: say`Point at a dot, or tap it. By keys: go to the picture, and press an arrow.`,
   done: (now, then) => now.focus !== null && now.focus !== then.focus,
 });
 
@@ -43,9 +46,9 @@ const rays = ({ head }) => ({
   beside: "point",
   words:
     head === "softmax"
-      ? "Each ray is the direction of a class. Softmax scores how far out along it a digit lies, and adds a bias; the shaded lands say where each answer wins."
-      : "Each ray is the direction of a class. θ is the angle between a digit and the ray of its own class. The nearest ray is the answer; how far out a digit lies does not count.",
-  act: "Find a digit that is read wrong: its colour is not that of the answer. Most stand near the middle, or between two rays.",
+      ? say`Each ray is the direction of a class. Softmax scores how far out along it a digit lies, and adds a bias; the shaded lands say where each answer wins.`
+      : say`Each ray is the direction of a class. θ is the angle between a digit and the ray of its own class. The nearest ray is the answer; how far out a digit lies does not count.`,
+  act: say`Find a digit that is read wrong: its colour is not that of the answer. Most stand near the middle, or between two rays.`,
   done: (now) => now.focus !== null && now.wrong,
 });
 
@@ -54,9 +57,9 @@ const hatching = (settings) => ({
   part: "stage",
   beside: "near",
   words: hasMargin(settings)
-    ? "Hatched is the land where a digit is right, but not by the margin. There the loss still asks for more, and turns the digit towards its ray."
-    : "Nothing is hatched, for there is no margin: a digit may stop as soon as its own class scores most.",
-  act: `Move the slider “${nearOf(settings)[0]?.name ?? "seed"}”, and wait for the new run to end.`,
+    ? say`Hatched is the land where a digit is right, but not by the margin. There the loss still asks for more, and turns the digit towards its ray.`
+    : say`Nothing is hatched, for there is no margin: a digit may stop as soon as its own class scores most.`,
+  act: say`Move the slider “${translated(nearOf(settings)[0]?.name ?? "seed")}”, and wait for the new run to end.`,
   done: (now, then) => other(now, then) && now.ended,
 });
 
@@ -64,53 +67,55 @@ const hatching = (settings) => ({
 const time = (settings) => ({
   part: "time",
   beside: "time",
-  words: `A run is a row of pictures, from the first steps to the end.${
-    hasMargin(settings) && settings.anneal ? " It begins without the margin, which comes in little by little." : ""
-  }`,
-  act: "Drag the knob back to the start. Then press play, and watch the digits part.",
+  words: sentences(
+    say`A run is a row of pictures, from the first steps to the end.`,
+    hasMargin(settings) && settings.anneal && say`It begins without the margin, which comes in little by little.`,
+  ),
+  act: say`Drag the knob back to the start. Then press play, and watch the digits part.`,
   done: ({ least, position, last }) => least <= 0.1 * last && position >= 0.9 * last,
 });
 
 /** @returns {Step} */
 const learning = (settings) => ({
   part: LEARNING,
-  words: `Blue is the share of the test digits that are right. Red is the loss, with its axis at the right.${
-    settings.anneal && hasMargin(settings)
-      ? " In the grey part the margin comes in, and the loss rises because more is asked."
-      : ""
-  } The dashed upright line is the moment that the picture shows.`,
-  act: `Press “${PSI}”, for the next chart.`,
+  words: sentences(
+    say`Blue is the share of the test digits that are right. Red is the loss, with its axis at the right.`,
+    settings.anneal &&
+      hasMargin(settings) &&
+      say`In the grey part the margin comes in, and the loss rises because more is asked.`,
+    say`The dashed upright line is the moment that the picture shows.`,
+  ),
+  act: say`Press “${PSI}”, for the next chart.`,
   done: chosen(PSI),
 });
 
 /** @returns {Step} */
 const psi = (settings) => ({
   part: PSI,
-  words: `The line says what its own class scores a digit at the angle θ. ${
-    hasMargin(settings)
-      ? "The dotted line is cos θ, what another class would score there: the gap between the two is what the margin takes. "
-      : ""
-  }The short marks below, the rug, are the digits, each at its θ.${
-    turningPoint(settings) < PI
-      ? " In the grey part θ with its margin is past π, where a plain cosine would turn back up."
-      : ""
-  }`,
-  act: `Press “${PULL}”.`,
+  words: sentences(
+    say`The line says what its own class scores a digit at the angle θ.`,
+    hasMargin(settings) &&
+      say`The dotted line is cos θ, what another class would score there: the gap between the two is what the margin takes.`,
+    say`The short marks below, the rug, are the digits, each at its θ.`,
+    turningPoint(settings) < PI &&
+      say`In the grey part θ with its margin is past π, where a plain cosine would turn back up.`,
+  ),
+  act: say`Press “${PULL}”.`,
   done: chosen(PULL),
 });
 
 /** @returns {Step} */
 const pull = (settings) => ({
   part: PULL,
-  words: `${
+  words: sentences(
     settings.head === "softmax"
-      ? "The pull says how hard a digit at θ is turned towards its ray: in proportion to sin θ."
-      : "The pull says how steeply ψ falls at θ, so how hard a digit there is turned towards its ray."
-  } Where it is 0, nothing turns a digit, however wrong it is.${
-    settings.naive
-      ? ` Dashed and red: as ${FORMS[settings.naive].title} makes it.`
-      : ` ${turningPoint(settings) < PI ? "Where θ with its margin is π, it is 0 for an instant only. " : ""}Most digits stand near 0°: look at how much pull is left for them.`
-  }`,
+      ? say`The pull says how hard a digit at θ is turned towards its ray: in proportion to sin θ.`
+      : say`The pull says how steeply ψ falls at θ, so how hard a digit there is turned towards its ray.`,
+    say`Where it is 0, nothing turns a digit, however wrong it is.`,
+    settings.naive && say`Dashed and red: as ${translated(FORMS[settings.naive].title)} makes it.`,
+    !settings.naive && turningPoint(settings) < PI && say`Where θ with its margin is π, it is 0 for an instant only.`,
+    !settings.naive && say`Most digits stand near 0°: look at how much pull is left for them.`,
+  ),
 });
 
 /** The steps of a walk through the picture of these settings. @returns {Step[]} */
@@ -125,8 +130,8 @@ export function seenIn({ settings, labels, focus, frame }, { ended, position, la
 export const WALK = `<div class="mlx-walk" role="group" tabindex="-1" hidden>
   <div class="mlx-bar mlx-steps"></div>
   <div aria-live="polite"><p class="mlx-walked"></p><p><b class="mlx-act"></b></p></div>
-  <div class="mlx-bar"><button data-do="before">‹ back</button><button data-do="after">on ›</button>
-    <button data-do="leave">leave</button></div>
+  <div class="mlx-bar"><button data-do="before">${say`‹ back`}</button><button data-do="after">${say`on ›`}</button>
+    <button data-do="leave">${say`leave`}</button></div>
 </div>`;
 
 /** A view's walk, its panel beside what it speaks of. */
@@ -202,7 +207,7 @@ export class Walk {
     this.panel.querySelector(".mlx-walked").textContent = words;
     this.panel.querySelector(".mlx-act").textContent = act;
     const ends = this.#at === this.#steps.length - 1;
-    this.panel.querySelector("[data-do=after]").textContent = ends ? "done" : "on ›";
+    this.panel.querySelector("[data-do=after]").textContent = ends ? say`done` : say`on ›`;
     this.panel.querySelector("[data-do=leave]").hidden = ends;
     this.#bar();
     [this.#then, this.#least] = [null, Number.POSITIVE_INFINITY];
@@ -233,7 +238,7 @@ export class Walk {
 
   /** The bar of steps, each a button. */
   #bar() {
-    const name = `Show me, step ${this.#at + 1} of ${this.#steps.length}`;
+    const name = say`Show me, step ${this.#at + 1} of ${this.#steps.length}`;
     this.panel.setAttribute("aria-label", name);
     const bar = this.panel.querySelector(".mlx-steps");
     const held = bar.contains(document.activeElement);
@@ -241,7 +246,7 @@ export class Walk {
       ...this.#steps.map((_, k) => {
         const button = Object.assign(document.createElement("button"), { type: "button", textContent: String(k + 1) });
         button.dataset.step = String(k);
-        button.setAttribute("aria-label", `step ${k + 1}`);
+        button.setAttribute("aria-label", say`step ${k + 1}`);
         if (k === this.#at) button.setAttribute("aria-current", "step");
         return button;
       }),

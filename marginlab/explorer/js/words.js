@@ -16,7 +16,8 @@ import {
   turnsOf,
 } from "./frame.js";
 import { budget, hasMargin, turningPoint } from "./room.js";
-import { FAMILY, FORMS } from "./tables.js";
+import { say, translated, translatedBy } from "./say.js";
+import { FAMILY, FORMS, WHY } from "./tables.js";
 import { verdicts } from "./verdicts.js";
 
 const { PI, abs, cos, max, min, round } = Math;
@@ -31,13 +32,13 @@ export function number(v) {
   return v.toFixed(digits).replace("-", "−");
 }
 const plain = (v) => String(v).replace("-", "−");
-const digits = (n) => `${grouped(n)} digit${n === 1 ? "" : "s"}`;
+const digits = (n) => (n === 1 ? say`${grouped(n)} digit` : say`${grouped(n)} digits`);
 
 export function headline({ step, loss, accuracy }) {
   const right = Number.isFinite(loss)
-    ? `<b>${percent(accuracy)}</b> right · loss ${number(loss)}`
-    : '<b class="mlx-red">NaN</b> the run has ended';
-  return `${right} · step ${grouped(step)}`;
+    ? say`${`<b>${percent(accuracy)}</b>`} right · loss ${number(loss)}`
+    : say`${'<b class="mlx-red">NaN</b>'} the run has ended`;
+  return say`${right} · step ${grouped(step)}`;
 }
 
 // ---- What to look for ----
@@ -57,17 +58,17 @@ export function strip(gap, settings) {
 
 const LOOK = {
   softmax: () =>
-    "Only the right answer counts: the larger w·x + b wins. So digits fan out, and length counts as angle does.",
+    say`Only the right answer counts: the larger w·x + b wins. So digits fan out, and length counts as angle does.`,
   normface: () =>
-    "Lengths are divided out: only the angle to the rays counts. No margin: a digit may stop as soon as its own ray is the nearest. Look at how wide the fans are.",
+    say`Lengths are divided out: only the angle to the rays counts. No margin: a digit may stop as soon as its own ray is the nearest. Look at how wide the fans are.`,
   sphereface: ({ margin }) =>
-    `A digit’s angle to its own ray counts ${plain(margin)} times. Look at the hatched wedges: they take the same part of each gap between two rays, wide where rays are far apart.`,
+    say`A digit’s angle to its own ray counts ${plain(margin)} times. Look at the hatched wedges: they take the same part of each gap between two rays, wide where rays are far apart.`,
   cosface: ({ margin }) =>
-    `A digit’s own class scores ${plain(margin)} less, so it must win by as much. Look at the hatched wedges: they are wider where two rays are close, for a cosine is flat near 0°.`,
+    say`A digit’s own class scores ${plain(margin)} less, so it must win by as much. Look at the hatched wedges: they are wider where two rays are close, for a cosine is flat near 0°.`,
   arcface: ({ margin }) =>
-    `A digit’s angle to its own ray counts as ${degrees(margin)} more, so it must come nearer than a right answer needs. Look at the hatched wedges: ${degrees(margin)} wide between any two rays, near or far.`,
+    say`A digit’s angle to its own ray counts as ${degrees(margin)} more, so it must come nearer than a right answer needs. Look at the hatched wedges: ${degrees(margin)} wide between any two rays, near or far.`,
   combined: ({ m1, m2, m3 }) =>
-    `A digit’s angle to its own ray counts ${plain(m1)} times, and as ${degrees(m2)} more; and its class scores ${plain(m3)} less. Look at the hatched wedges: all three widen them.`,
+    say`A digit’s angle to its own ray counts ${plain(m1)} times, and as ${degrees(m2)} more; and its class scores ${plain(m3)} less. Look at the hatched wedges: all three widen them.`,
 };
 
 /** What to say of a margin that ten classes cannot hold; else nothing. */
@@ -75,8 +76,8 @@ export function limits(settings) {
   if (settings.head === "softmax" || settings.head === "own") return ""; // of its own the verdicts say it
   const { feasible, loss } = budget(settings);
   if (feasible) return "";
-  const best = `at scale ${settings.scale} the best possible loss is ${loss.toPrecision(3)}`;
-  return `No arrangement of ${CLASSES} classes in the plane can satisfy this margin; ${best}.`;
+  const best = say`at scale ${settings.scale} the best possible loss is ${loss.toPrecision(3)}`;
+  return say`No arrangement of ${CLASSES} classes in the plane can satisfy this margin; ${best}.`;
 }
 
 const MARKS = new Map([
@@ -93,14 +94,17 @@ const judged = (settings) =>
 export function lesson({ settings, frame, circle }) {
   const { head } = settings;
   if (head === "own") return judged(settings).join("");
-  if (limits(settings)) return `${limits(settings)} So the digits crowd where it costs least.`;
+  if (limits(settings)) return say`${limits(settings)} So the digits crowd where it costs least.`;
   if (head === "normface" || hasMargin(settings)) return LOOK[head]?.(settings) ?? "";
   if (head !== "softmax")
-    return `At this setting ${FAMILY[head].title} has no margin: it is NormFace. ${LOOK.normface()}`;
+    return say`At this setting ${FAMILY[head].title} has no margin: it is NormFace. ${LOOK.normface()}`;
   const reach = extent(frame.embeddings);
   const within = frame.linear && !circle ? inland(regions(rowsOf(frame), reach), reach) : [];
-  const where = `${within.join(" and ")} ${within.length > 1 ? "are" : "is"} read in the middle, where the bias wins`;
-  return `${LOOK.softmax()}${within.length ? ` ${where}, and not along its ray.` : ""}`;
+  if (!within.length) return LOOK.softmax();
+  const those = within.join(say` and `);
+  return within.length > 1
+    ? say`${LOOK.softmax()} ${those} are read in the middle, where the bias wins, and not along its ray.`
+    : say`${LOOK.softmax()} ${those} is read in the middle, where the bias wins, and not along its ray.`;
 }
 
 // ---- What broke ----
@@ -124,29 +128,34 @@ export function cost(scene) {
   const many = near.length + far.length;
   if (!many && !away.length && !lost.length) {
     if (share === 0)
-      return ["no difference yet.", "The margin has not come in. In float32 c may still come out as 1 or above."];
+      return [say`no difference yet.`, say`The margin has not come in. In float32 c may still come out as 1 or above.`];
     if (settings.naive === "acos")
-      return ["no harm so far.", "The first image whose c comes out as 1 or above, in float32, ends the run."];
-    return ["no harm here.", "None of these digits is at an angle where it differs from ψ as it should be."];
+      return [say`no harm so far.`, say`The first image whose c comes out as 1 or above, in float32, ends the run.`];
+    return [say`no harm here.`, say`None of these digits is at an angle where it differs from ψ as it should be.`];
   }
   const short = [
-    many && `${grouped(many)} of ${all} digits without a pull`,
-    away.length && `${many ? grouped(away.length) : `${grouped(away.length)} of ${all} digits`} pushed away`,
-    lost.length && `the pull of ${digits(lost.length)} is no number`,
+    many && say`${grouped(many)} of ${all} digits without a pull`,
+    away.length &&
+      (many ? say`${grouped(away.length)} pushed away` : say`${grouped(away.length)} of ${all} digits pushed away`),
+    lost.length && say`the pull of ${digits(lost.length)} is no number`,
   ].filter(Boolean);
   const least = (list) => degrees(min(...list.map((i) => thetas[i])));
   const most = (list) => `${((max(...list.map((i) => thetas[i])) * 180) / PI).toFixed(2)}°`;
   const said = [
-    near.length && `within ${most(near)} of their ray nothing brings ${grouped(near.length)} closer`,
-    far.length && `beyond ${least(far)} nothing turns ${grouped(far.length)} back`,
-    away.length && `beyond ${least(away)} it turns ${grouped(away.length)} the wrong way`,
+    near.length && say`within ${most(near)} of their ray nothing brings ${grouped(near.length)} closer`,
+    far.length && say`beyond ${least(far)} nothing turns ${grouped(far.length)} back`,
+    away.length && say`beyond ${least(away)} it turns ${grouped(away.length)} the wrong way`,
   ].filter(Boolean);
   const every = wrong.length === 1 && many + away.length + lost.length === 1;
-  const verb = wrong.length === 1 ? "is read wrong, and so it stays." : "are read wrong, and so they stay.";
-  const wrongly = `${every ? "it" : `${grouped(wrong.length)} of them`} ${verb}`;
-  const sentences = [said.join("; "), wrong.length ? wrongly : "The accuracy does not show it."];
-  const capital = (text) => text && `${text[0].toUpperCase()}${text.slice(1).replace(/\.?$/, ".")}`;
-  return [`${short.join(", ")}.`, sentences.map(capital).filter(Boolean).join(" ")];
+  const some = grouped(wrong.length);
+  const wrongly = every
+    ? say`it is read wrong, and so it stays.`
+    : wrong.length === 1
+      ? say`${some} of them is read wrong, and so it stays.`
+      : say`${some} of them are read wrong, and so they stay.`;
+  const sentences = [said.join(say`; `), wrong.length ? wrongly : say`The accuracy does not show it.`];
+  const capital = (text) => text && `${text[0].toUpperCase()}${text.slice(1).replace(/[.。]?$/, say`.`)}`;
+  return [short.join(say`, `) + say`.`, sentences.map(capital).filter(Boolean).join(" ")];
 }
 
 /** The slot under the headline, as HTML: a lesson, or what broke and what it costs. */
@@ -154,22 +163,27 @@ export function told(scene) {
   const { settings } = scene;
   if (!settings.naive) return lesson(scene);
   const [short, long] = cost(scene);
-  return `<b class="mlx-red">Broken by ${FORMS[settings.naive].title}: ${short}</b> ${long}`;
+  return `<b class="mlx-red">${say`Broken by ${translated(FORMS[settings.naive].title)}: ${short}`}</b> ${long}`;
 }
 
-const digit = (label) => `${label === 8 ? "an" : "a"} ${label}`;
+const digit = (label) => (label === 8 ? say`an ${label}` : say`a ${label}`);
 
 /** Who ended a run, in a few words. */
 export function epitaph({ example, label }) {
   return example == null
-    ? "The run has no finite loss."
-    : `Training image ${grouped(example)}, ${digit(label)}, ended it.`;
+    ? say`The run has no finite loss.`
+    : say`Training image ${grouped(example)}, ${digit(label)}, ended it.`;
 }
+
+/** Why a run ended, which is said where it is trained. */
+export const whyOf = (why) => translatedBy(Object.values(WHY), why);
 
 /** How a run ended whose last frame has `died`, in a sentence of its own. */
 export function ended({ step, example, label, why }) {
-  const which = example == null ? "" : `, at training image ${grouped(example)}, ${digit(label)}`;
-  return `The run ended in NaN at step ${grouped(step)}${which}. ${why}`;
+  const reason = whyOf(why);
+  return example == null
+    ? say`The run ended in NaN at step ${grouped(step)}. ${reason}`
+    : say`The run ended in NaN at step ${grouped(step)}, at training image ${grouped(example)}, ${digit(label)}. ${reason}`;
 }
 
 // ---- Legends ----
@@ -186,33 +200,34 @@ const SOFT = "var(--soft)";
 export function keyOfProgress({ settings, frames, lines }) {
   const dead = frames.some((f) => !Number.isFinite(f.loss));
   const coming = settings.steps && settings.anneal && !dead && frames.at(-1).step;
-  const grey = hasMargin(settings) ? "the margin comes in, and loss with it" : "‖x‖·cos θ becomes scale·cos θ";
+  const grey = hasMargin(settings) ? say`the margin comes in, and loss with it` : say`‖x‖·cos θ becomes scale·cos θ`;
   return (
-    entry(lines[0], "right") +
-    entry(lines[1], "loss, logarithmic; to compare within one head") +
-    (dead ? crossEntry("NaN: the run ends") : "") +
+    entry(lines[0], say`right`) +
+    entry(lines[1], say`loss, logarithmic; to compare within one head`) +
+    (dead ? crossEntry(say`NaN: the run ends`) : "") +
     (coming ? patch(SOFT, grey) : "")
   );
 }
 
 export function keyOfPsi(scene) {
   const { settings, lines, share, thetas, died } = scene;
-  if (settings.head === "softmax") return entry(lines[0], "cos θ. Softmax scores ‖w‖·‖x‖·cos θ + b: no margin.");
+  if (settings.head === "softmax") return entry(lines[0], say`cos θ. Softmax scores ‖w‖·‖x‖·cos θ + b: no margin.`);
   const margin = hasMargin(settings);
   const coming = share < 1 && margin;
   const past = turningPoint(settings);
   const beyond = thetas.filter((t) => t > past).length;
-  const amount = share === 0 ? "no margin yet" : `${round(100 * share)} % of the margin`;
-  const now = coming ? `ψ at this step: ${amount}` : margin ? "ψ" : "ψ, here cos θ: no margin";
-  const grey = `past π${settings.naive || coming ? "" : ", where ψ falls on"}: ${digits(beyond)}`;
+  const amount = share === 0 ? say`no margin yet` : say`${round(100 * share)} % of the margin`;
+  const now = coming ? say`ψ at this step: ${amount}` : margin ? "ψ" : say`ψ, here cos θ: no margin`;
+  const grey =
+    settings.naive || coming ? say`past π: ${digits(beyond)}` : say`past π, where ψ falls on: ${digits(beyond)}`;
   return (
-    entry(lines[0], settings.naive && !coming ? `${now}, as it should be` : now) +
-    (settings.naive ? entry(lines[1], "as it is broken", "dashed") : "") +
-    (coming && !settings.naive ? thin(lines[0], "ψ with all of the margin") : "") +
-    (settings.head === "own" ? thin("var(--ink)", "−ψ′, its pull") : "") +
-    (margin ? entry(SOFT, "cos θ, as others score", "dotted") : "") +
+    entry(lines[0], settings.naive && !coming ? say`${now}, as it should be` : now) +
+    (settings.naive ? entry(lines[1], say`as it is broken`, "dashed") : "") +
+    (coming && !settings.naive ? thin(lines[0], say`ψ with all of the margin`) : "") +
+    (settings.head === "own" ? thin("var(--ink)", say`−ψ′, its pull`) : "") +
+    (margin ? entry(SOFT, say`cos θ, as others score`, "dotted") : "") +
     (share > 0 && past < PI - 1e-9 ? patch(SOFT, grey) : "") +
-    (died?.theta == null ? "" : crossEntry("the image that ended it"))
+    (died?.theta == null ? "" : crossEntry(say`the image that ended it`))
   );
 }
 
@@ -220,23 +235,29 @@ export function keyOfPsi(scene) {
 export function keyOfPull(scene) {
   const { settings, lines, share, fates, died } = scene;
   if (settings.head === "softmax")
-    return entry(lines[0], "sin θ. Softmax pulls with ‖w‖ times as much: most at 90°, not at all at 0°.");
+    return entry(lines[0], say`sin θ. Softmax pulls with ‖w‖ times as much: most at 90°, not at all at 0°.`);
   if (!settings.naive)
     return (
-      entry(lines[0], `−ψ′(θ)${share < 1 && hasMargin(settings) ? " at this step" : ""}: how steeply ψ falls at θ`) +
-      (settings.head === "own" ? entry(SOFT, "sin θ, the pull of cos θ", "dotted") : "")
+      entry(
+        lines[0],
+        share < 1 && hasMargin(settings)
+          ? say`−ψ′(θ) at this step: how steeply ψ falls at θ`
+          : say`−ψ′(θ): how steeply ψ falls at θ`,
+      ) + (settings.head === "own" ? entry(SOFT, say`sin θ, the pull of cos θ`, "dotted") : "")
     );
   const { naive, cured, harms } = pulls(settings, share);
   const same = naive.every((p, k) => abs(p - cured[k]) < 1e-6);
   const count = fates.filter(Boolean).length;
-  const hurt = count && !died ? `harmed: ${digits(count)} (red marks)` : "harmed";
+  const hurt = count && !died ? say`harmed: ${digits(count)} (red marks)` : say`harmed`;
   return (
-    entry(lines[0], "as it should be") +
-    entry(lines[1], "as it is broken", "dashed") +
+    entry(lines[0], say`as it should be`) +
+    entry(lines[1], say`as it is broken`, "dashed") +
     (harms.length ? patch("var(--red)", hurt) : "") +
-    (died?.theta == null ? "" : crossEntry("the image that ended it")) +
-    (same ? `<span>${share < 1 && hasMargin(settings) ? "no difference yet" : "no difference here"}</span>` : "") +
-    (failsNear0(settings) ? "<span>Logarithmic axis: the harm is next to 0°.</span>" : "")
+    (died?.theta == null ? "" : crossEntry(say`the image that ended it`)) +
+    (same
+      ? `<span>${share < 1 && hasMargin(settings) ? say`no difference yet` : say`no difference here`}</span>`
+      : "") +
+    (failsNear0(settings) ? `<span>${say`Logarithmic axis: the harm is next to 0°.`}</span>` : "")
   );
 }
 
@@ -244,48 +265,58 @@ export function keyOfPull(scene) {
 export function what({ settings, labels, circle, frame, share, fates, died }) {
   const { head } = settings;
   const many = outside(frame.embeddings);
-  const rim = many ? ` (${grouped(many)} longer ones stand on the rim)` : "";
+
   const said = circle
-    ? ["The same digits on the circle, each kind on a ring of its own; the hills say how many lie at each angle."]
-    : [`Dots: ${grouped(labels.length)} test digits. From the middle: the length ‖x‖ of the embedding${rim}.`];
-  if (head !== "softmax") said.push("The nearest ray is the answer.");
-  else if (frame.linear && !circle) said.push("Rays: class directions. Shaded: where each digit is the answer.");
-  if (hasMargin(settings) && share > 0) said.push("Hatched: right, but not by the margin.");
-  else if (hasMargin(settings) && !died) said.push("The margin has not come in yet.");
-  if (fates?.some(Boolean)) said.push("Red rings: digits that the break harms.");
-  if (died?.at) said.push("×: the image that ended the run.");
+    ? [say`The same digits on the circle, each kind on a ring of its own; the hills say how many lie at each angle.`]
+    : [
+        many
+          ? say`Dots: ${grouped(labels.length)} test digits. From the middle: the length ‖x‖ of the embedding (${grouped(many)} longer ones stand on the rim).`
+          : say`Dots: ${grouped(labels.length)} test digits. From the middle: the length ‖x‖ of the embedding.`,
+      ];
+  if (head !== "softmax") said.push(say`The nearest ray is the answer.`);
+  else if (frame.linear && !circle) said.push(say`Rays: class directions. Shaded: where each digit is the answer.`);
+  if (hasMargin(settings) && share > 0) said.push(say`Hatched: right, but not by the margin.`);
+  else if (hasMargin(settings) && !died) said.push(say`The margin has not come in yet.`);
+  if (fates?.some(Boolean)) said.push(say`Red rings: digits that the break harms.`);
+  if (died?.at) said.push(say`×: the image that ended the run.`);
   return said.join(" ");
 }
 
 /** Of the three charts: in a word, and in full. */
-export const TABS = ["learning", "ψ(θ)", "the pull"];
-export const TITLES = ["Learning", "ψ(θ): what its own class scores a digit", "The pull towards its own class, by θ"];
+export const TABS = [say`learning`, "ψ(θ)", say`the pull`];
+export const TITLES = [
+  say`Learning`,
+  say`ψ(θ): what its own class scores a digit`,
+  say`The pull towards its own class, by θ`,
+];
 
 // ---- For who does not see it ----
 
 /** The plane in words. */
 export function planeInWords({ frame, thetas, settings, labels }, { step }) {
-  const turns = turnsOf(frame.directions).map((t, j) => `${j} at ${plain(round((t * 180) / PI))}°`);
+  const turns = turnsOf(frame.directions).map((t, j) => say`${j} at ${plain(round((t * 180) / PI))}°`);
   const sorted = [...thetas].filter(Number.isFinite).sort((a, b) => a - b);
-  const median = sorted.length ? degrees(sorted[sorted.length >> 1]) : "none";
-  return (
-    `${FAMILY[settings.head].title} at step ${step}: ${labels.length} test digits in the plane. ` +
-    `Class directions: ${turns.join(", ")}. Half of the digits are within ${median} of their own. ` +
-    "Arrow keys go from digit to digit."
-  );
+  const median = sorted.length ? degrees(sorted[sorted.length >> 1]) : say`none`;
+  return [
+    say`${FAMILY[settings.head].title} at step ${step}: ${labels.length} test digits in the plane.`,
+    say`Class directions: ${turns.join(say`, `)}. Half of the digits are within ${median} of their own.`,
+    say`Arrow keys go from digit to digit.`,
+  ].join(" ");
 }
 
 /** The three charts in words. */
 export function chartsInWords({ settings, share, frames }, { step, loss, accuracy }) {
   const here = Number.isFinite(loss)
-    ? `Loss ${number(loss)} and accuracy, ${percent(accuracy)} right,`
-    : "NaN, and the end of the run,";
+    ? say`Loss ${number(loss)} and accuracy, ${percent(accuracy)} right,`
+    : say`NaN, and the end of the run,`;
   const [first] = frames;
   const [low, middle, high] = [0, PI / 2, PI].map((t) => number(psiAt(t, settings, share)));
   const [near, across, far] = [1, 90, 179].map((d) => number(pullAt((d * PI) / 180, settings, share)));
   return [
-    `${here} at step ${step}; the first frame had loss ${number(first.loss)}, ${percent(first.accuracy)} right.`,
-    `At this step ψ ${settings.head === "own" ? "goes" : "falls"} from ${low} at 0° over ${middle} at 90° to ${high} at 180°.`,
-    `The pull at 1°: ${near}, at 90°: ${across}, at 179°: ${far}.`,
+    say`${here} at step ${step}; the first frame had loss ${number(first.loss)}, ${percent(first.accuracy)} right.`,
+    settings.head === "own"
+      ? say`At this step ψ goes from ${low} at 0° over ${middle} at 90° to ${high} at 180°.`
+      : say`At this step ψ falls from ${low} at 0° over ${middle} at 90° to ${high} at 180°.`,
+    say`The pull at 1°: ${near}, at 90°: ${across}, at 179°: ${far}.`,
   ];
 }
