@@ -94,8 +94,13 @@ def test_on_phones_and_without_motion_each_item_has_its_picture(book, browser, o
     assert steps == sorted(steps)
     assert len({picture.get_attribute("src") for picture in pictures.all()}) == ITEMS
     captions = page.locator("ol.marginlab-scene figcaption").all_inner_texts()
-    assert [int(re.match(r"Step (\d+): ", each)[1]) for each in captions] == steps
+    # Of so short a run most moments lie between two frames, and then no numbers of a frame are said.
     assert [each.endswith("NaN.") for each in captions] == [False] * (ITEMS - 1) + [True]
+    for each, step in zip(captions, steps, strict=True):
+        ends = [int(it) for it in re.findall(r"\d+", each.split(":")[0])]
+        assert ends[0] <= step <= ends[-1]
+        assert each.startswith("Step " if len(ends) == 1 else "Between steps ")
+    assert captions[0].startswith("Step ")
     assert page.evaluate(
         "document.querySelector('ol.marginlab-scene').compareDocumentPosition("
         "document.querySelectorAll('.marginlab-explorer')[1]) === Node.DOCUMENT_POSITION_FOLLOWING"

@@ -312,7 +312,10 @@ function albumOf(state, { frames }) {
     const now = frames[Math.round(position)];
     const shown = sceneOf(kept, { frames, last, now, position, following: false }, null);
     const said = Number.isFinite(now.loss) ? say`loss ${number(now.loss)}, ${percent(now.accuracy)} right` : "NaN";
-    return { address: planeAsPng(shown), words: planeInWords(shown, now), caption: say`Step ${now.step}: ${said}.` };
+    // Of a short run two moments may lie between the same two frames.
+    const [from, to] = [frames[Math.floor(position)], frames[Math.ceil(position)]];
+    const caption = from === to ? say`Step ${now.step}: ${said}.` : say`Between steps ${from.step} and ${to.step}.`;
+    return { address: planeAsPng(shown), words: planeInWords(shown, now), caption };
   };
 }
 
