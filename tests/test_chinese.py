@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from translated import FOLDER, PAGES
 from v8 import modules
 
-say = modules("say")
+say = modules("words")
 
 
 # ---- Catalogues ----
@@ -93,9 +93,8 @@ def test_a_text_takes_the_catalogues_words_and_gives_its_gaps_in_their_order(say
     script = "(words) => { globalThis.marginlabWords = words; return say.say`${'$&'} of ${7} right`; }"
     assert say.evaluate(script, {"{0} of {1} right": "{1} 中 {0} 对"}) == "7 中 $& 对"
     assert say.evaluate(script, {"other": "别的"}) == say.evaluate(script, None) == "$& of 7 right"
-    table = (
-        "([text, it]) => { globalThis.marginlabWords = it; return say.translatedBy(Object.keys(it), text); }"
-    )
+    known = "{ globalThis.marginlabWords = of; return words.translatedBy(Object.keys(of), text); }"
+    table = f"([text, of]) => {known}"
     words = {"no {c}": "没有 {c}", "so near {c}. It ends.": "{c}。"}
     assert say.evaluate(table, ["so near 0.5. It ends.", words]) == "0.5。"
     assert say.evaluate(table, ["other", words]) == "other"

@@ -69,16 +69,16 @@ def look() -> dict[str, Any]:
 
 
 def _light(text):
-    """Without indents, and without comments at the ends of lines."""
-    text = re.sub(r"^[ \t]+| // .*$", "", text, flags=re.M)
-    return re.sub(r"(?<=[,;{(\[])\n", "", text)  # every statement has its semicolon
+    """Without indents, and without comments within lines: types, and what stands at the ends."""
+    text = re.sub(r"^[ \t]+| // .*$|/\*\* @type .*?\*/ ", "", text, flags=re.M)
+    return re.sub(r"(?<=[,;{(\[])\n+|\n(?=\n)", "", text)  # every statement has its semicolon
 
 
 def script() -> str:
     """The one script of the pages that have figures."""
     from marginlab.explorer import bundle
 
-    start = f"$page.start({json.dumps(look(), ensure_ascii=False)});"
+    start = f"$page.start({json.dumps(look(), ensure_ascii=False, separators=(',', ':'))});"
     return _light(bundle.script(start, "page", here=MODULES))
 
 

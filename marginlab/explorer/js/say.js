@@ -22,13 +22,3 @@ export function say(parts, ...values) {
   const text = parts.reduce((before, part, k) => `${before}{${k - 1}}${part}`);
   return filled(translated(text), values);
 }
-
-/** A text that one of these templates has made, with "{c}" for what was put in: the same of the template's translation. */
-export function translatedBy(templates, text) {
-  for (const template of templates) {
-    const [before, after = ""] = template.split("{c}");
-    if (text.startsWith(before) && text.endsWith(after) && text.length >= before.length + after.length)
-      return translated(template).replace("{c}", text.slice(before.length, text.length - after.length));
-  }
-  return text;
-}

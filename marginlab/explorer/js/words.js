@@ -16,7 +16,7 @@ import {
   turnsOf,
 } from "./frame.js";
 import { budget, hasMargin, turningPoint } from "./room.js";
-import { say, translated, translatedBy } from "./say.js";
+import { say, translated } from "./say.js";
 import { FAMILY, FORMS, WHY } from "./tables.js";
 import { verdicts } from "./verdicts.js";
 
@@ -173,6 +173,16 @@ export function epitaph({ example, label }) {
   return example == null
     ? say`The run has no finite loss.`
     : say`Training image ${grouped(example)}, ${digit(label)}, ended it.`;
+}
+
+/** A text that one of these templates has made, with "{c}" for what was put in: the same of the template's translation. */
+export function translatedBy(templates, text) {
+  for (const template of templates) {
+    const [before, after = ""] = template.split("{c}");
+    if (text.startsWith(before) && text.endsWith(after) && text.length >= before.length + after.length)
+      return translated(template).replace("{c}", text.slice(before.length, text.length - after.length));
+  }
+  return text;
 }
 
 /** Why a run ended, which is said where it is trained. */
