@@ -83,7 +83,7 @@ def words(markdown: str) -> str:
         tex = match[1]
         for key, value in TEXT.items():
             tex = tex.replace(key, value)
-        return re.sub(r"[\\{}]", "", tex)
+        return re.sub(r"[\\{}]", "", tex).replace("  ", " ")
 
     return re.sub(r"[*`]", "", re.sub(r"\$([^$]*)\$", plain, text))
 

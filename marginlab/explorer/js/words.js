@@ -58,7 +58,7 @@ export function strip(gap, settings) {
 
 const LOOK = {
   softmax: () =>
-    say`Only the right answer counts: the larger w·x + b wins. So digits fan out, and length counts as angle does.`,
+    say`Only the right answer counts: the largest w·x + b wins. So digits fan out, and length counts as angle does.`,
   normface: () =>
     say`Lengths are divided out: only the angle to the rays counts. No margin: a digit may stop as soon as its own ray is the nearest. Look at how wide the fans are.`,
   sphereface: ({ margin }) =>
