@@ -10,7 +10,7 @@ import { HINTS, hintFor } from "./hints.js";
 import { imagesFrom, sample, unpackFrame } from "./images.js";
 import { fromAddress, read, toAddress } from "./link.js";
 import { anew, goOn, inCommon, present, stagesOf } from "./moves.js";
-import { say } from "./say.js";
+import { joined, say } from "./say.js";
 import { SCENE, Scene } from "./scene.js";
 import { complete } from "./settings.js";
 import { makeShare, SHARE } from "./share.js";
@@ -262,7 +262,7 @@ class Explorer {
   /** What is being done; else what of a link could not be, and what to look at; else with which images. */
   say(doing = "") {
     const few = this.used === "first" && this.given.all ? say`With ${FEW} images; the others are coming.` : "";
-    this.status.textContent = doing || [this.wrong, this.hint].filter(Boolean).join(" ") || few;
+    this.status.textContent = doing || joined([this.wrong, this.hint]) || few;
   }
 
   giveUp(text) {

@@ -3,7 +3,7 @@
 import { nearOf } from "./controls.js";
 import { answer } from "./frame.js";
 import { hasMargin, turningPoint } from "./room.js";
-import { say, translated } from "./say.js";
+import { joined, say, translated } from "./say.js";
 import { FORMS } from "./tables.js";
 import { TABS } from "./words.js";
 
@@ -29,7 +29,7 @@ const other = (now, then) => asked(now.settings) !== asked(then.settings);
 const chosen = (tab) => (/** @type {Seen} */ now) => now.tab === tab;
 
 /** Those that are to be said. @param {...(string | false | null | undefined)} all */
-const sentences = (...all) => all.filter(Boolean).join(" ");
+const sentences = (...all) => joined(all);
 
 /** @returns {Step} */
 const dots = () => ({

@@ -16,7 +16,7 @@ import {
   turnsOf,
 } from "./frame.js";
 import { budget, hasMargin, turningPoint } from "./room.js";
-import { say, translated } from "./say.js";
+import { joined, say, translated } from "./say.js";
 import { FAMILY, FORMS, WHY } from "./tables.js";
 import { verdicts } from "./verdicts.js";
 
@@ -155,7 +155,7 @@ export function cost(scene) {
       : say`${some} of them are read wrong, and so they stay.`;
   const sentences = [said.join(say`; `), wrong.length ? wrongly : say`The accuracy does not show it.`];
   const capital = (text) => text && `${text[0].toUpperCase()}${text.slice(1).replace(/[.。]?$/, say`.`)}`;
-  return [short.join(say`, `) + say`.`, sentences.map(capital).filter(Boolean).join(" ")];
+  return [short.join(say`, `) + say`.`, joined(sentences.map(capital))];
 }
 
 /** The slot under the headline, as HTML: a lesson, or what broke and what it costs. */
@@ -289,7 +289,7 @@ export function what({ settings, labels, circle, frame, share, fates, died }) {
   else if (hasMargin(settings) && !died) said.push(say`The margin has not come in yet.`);
   if (fates?.some(Boolean)) said.push(say`Red rings: digits that the break harms.`);
   if (died?.at) said.push(say`×: the image that ended the run.`);
-  return said.join(" ");
+  return joined(said);
 }
 
 /** Of the three charts: in a word, and in full. */
@@ -307,11 +307,11 @@ export function planeInWords({ frame, thetas, settings, labels }, { step }) {
   const turns = turnsOf(frame.directions).map((t, j) => say`${j} at ${plain(round((t * 180) / PI))}°`);
   const sorted = [...thetas].filter(Number.isFinite).sort((a, b) => a - b);
   const median = sorted.length ? degrees(sorted[sorted.length >> 1]) : say`none`;
-  return [
+  return joined([
     say`${FAMILY[settings.head].title} at step ${step}: ${labels.length} test digits in the plane.`,
     say`Class directions: ${turns.join(say`, `)}. Half of the digits are within ${median} of their own.`,
     say`Arrow keys go from digit to digit.`,
-  ].join(" ");
+  ]);
 }
 
 /** The three charts in words. */
