@@ -139,12 +139,8 @@ def anchors(path):
 
 
 # Two of the pages, one without formulas and one with all there is; the others with --full.
-SOME = [
-    page
-    if page in ("book/intro", "lessons/05_arcface/lesson")
-    else pytest.param(page, marks=pytest.mark.full)
-    for page in PAGES
-]
+FIRST = ("book/intro", "lessons/05_arcface/lesson")
+SOME = [*FIRST, *(pytest.param(page, marks=pytest.mark.full) for page in PAGES if page not in FIRST)]
 
 
 @pytest.mark.parametrize("name", SOME)

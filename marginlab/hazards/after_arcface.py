@@ -141,7 +141,7 @@ class value_against_its_gradient:
 
 @record
 class length_held_in_its_box:
-    symptom = "MagFace trains as ArcFace does: lengths stay where they were, and tell nothing of the image."
+    symptom = "MagFace trains as ArcFace does: neither its margin nor its pull moves a length."
     why = (
         "The length is held in [l, u] before margin and pull are taken of it. Outside neither has a "
         "gradient, and with l = 10 an embedding shorter than 10 is always outside."

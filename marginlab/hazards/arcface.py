@@ -231,7 +231,10 @@ class angle_held_at_pi:
         "slope is 0. The examples that need the push most are those that get none."
     )
     cure = "`geometry.ucos(θ + m)` falls there, with slope -|sin(θ + m)|."
-    met = ("ydwen/opensphere: its ArcFace head clamps θ + m to 3.14159",)
+    met = (
+        "mk-minchul/AdaFace: head.py clips theta + m_arc, with the gradient through it",
+        "4uiiurz1/keras-arcface#11",
+    )
     axis, quantity = "angle θ to the true class (rad)", "ψ(θ), m = 0.5"
     see = "The naive ψ stands at -1 in its last 0.5 rad."
     points = (0.0, 1.0, 2.0, 2.6, 2.7, 2.9, np.pi)

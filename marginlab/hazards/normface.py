@@ -173,7 +173,7 @@ class cosines_without_a_scale:
         f"own directions, some class has at least {budget(10, 2, 'normface', scale=1.0).best_loss:.3f}, and "
         "a search found no lower mean."
     )
-    cure = "Multiply the cosines by a scale: heads have 30 unless told otherwise. `budget` says what it buys."
+    cure = "Multiply the cosines by a scale: every head has one. `budget` says what it buys."
     met = ("Wang et al. 2017, NormFace, proposition 2",)
     axis, quantity = "number of classes on the circle", "lowest loss that all classes can have (nats)"
     see = "Perfect clusters, evenly spread, and still a loss that grows with the number of classes."
@@ -231,7 +231,7 @@ class scale_too_large:
         "Take a smaller scale. `least_scale` says from which one on a probability can be had; what the "
         "errors allow may be less (chapter 2)."
     )
-    met = ("ronghuaiyang/arcface-pytorch#38", "KevinMusgrave/pytorch-metric-learning#530")
+    met = ("ronghuaiyang/arcface-pytorch#38, which a smaller scale helped", "derived here: e^-90")
     axis, quantity = "number of classes on the circle", "slope of the loss in θ, half-way to the border"
     see = "At s = 64 few classes leave nothing to learn from; the smaller scale keeps pulling."
     points = (2, 3, 5, 10)

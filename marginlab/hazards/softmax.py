@@ -151,7 +151,11 @@ class head_never_trained:
         "directions in the plane seldom stand well apart."
     )
     cure = "Make the head part of the model: the variables of `MarginClassifier` are the encoder's and its."
-    met = ("tensorflow/similarity#291", "wujiyang/Face_Pytorch#10")
+    met = (
+        "tensorflow/similarity#291",
+        "wujiyang/Face_Pytorch#10",
+        "jonasgrebe/pt-femb-face-embeddings#3",
+    )
     axis, quantity = "steps of training", "mean turn of the class directions (°)"
     see = "With the encoder's variables alone no class direction ever turns."
     points = (0, 1, 2, 4)
@@ -190,7 +194,7 @@ class weight_made_at_each_call:
         "of another call, or none, and what a step learnt is thrown away with them."
     )
     cure = "Make weights once, in `build`, by `add_weight`; `call` only uses them."
-    met = ("jonasgrebe/pt-femb-face-embeddings#3",)
+    met = ("derived here: a weight drawn in `call`",)
     axis, quantity = "call", "change of one embedding's logit since the first call"
     see = "Nothing was trained between the calls, so nothing may change."
     points = (1, 2, 3, 4)
