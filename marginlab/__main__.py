@@ -26,7 +26,7 @@ EXTRAS = {
     "torch": ("keras", "torch", "matplotlib"),
     "sheets": ("jupyterlab", "ipykernel"),
     "lab": ("tensorflow", "matplotlib", "jupyterlab", "ipykernel", "ipywidgets", "anywidget"),
-    "exercises": ("tensorflow", "matplotlib", "nbgrader"),
+    "exercises": ("tensorflow", "matplotlib", "nbgrader", "pyyaml"),
 }
 _BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 _CHECKOUT = Path(__file__).resolve().parents[1]

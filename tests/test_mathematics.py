@@ -104,7 +104,7 @@ def test_errors_are_as_they_are_stated(engine, name):
     worst = int(np.argmax(errors))
     assert errors[worst] < most, rows[worst]
     assert len(errors) > 6000
-    said = re.search(rf"^//   .*\b{name}\b[^<]*< (\d)", source("mathematics"), re.M)
+    said = re.search(rf"^//   .*\b{name}\b[^<]*< (\d)", source(HERE / "mathematics.js"), re.M)
     assert most <= int(said[1])
 
 
@@ -161,7 +161,7 @@ def test_what_is_raised_stays_between_its_ends(engine):
 
 
 def constant(name):
-    return float(re.search(rf"^const {name} = ([-\d.e]+);", source("mathematics"), re.M)[1])
+    return float(re.search(rf"^const {name} = ([-\d.e]+);", source(HERE / "mathematics.js"), re.M)[1])
 
 
 def top(value, bits):
@@ -186,16 +186,17 @@ def test_constants_are_the_parts_of_log_2_and_of_pi():
         assert constant("PI_REST") == float(mpmath.pi - mpf(math.pi))
         assert constant("THIRD_REST") == float(mpf(2) / 3 - mpf(2 / 3))
         assert constant("ROOT_OF_TWO") == float(mpmath.sqrt(2))
-        text = re.search(r"INVERSE = BigInt\((.*?)\);", source("mathematics"), re.S)[1]
+        text = re.search(r"INVERSE = BigInt\((.*?)\);", source(HERE / "mathematics.js"), re.S)[1]
         assert int("".join(re.findall(r'"(.*)"', text)), 16) == int(
             mpmath.floor(mpmath.ldexp(1 / quarter, 1200))
         )
-        whole = re.search(r'QUARTER = BigInt\("(\w+)"\)', source("mathematics"))[1]
+        whole = re.search(r'QUARTER = BigInt\("(\w+)"\)', source(HERE / "mathematics.js"))[1]
         assert int(whole, 16) == int(mpmath.floor(mpmath.ldexp(quarter, 127)))
         for tangent in (0.25, 0.5):
             angle = mpmath.atan(tangent)
             hi, lo = re.search(
-                rf"turnedBy\(([\d.]+), ([\d.e-]+), \(a - b / {1 / tangent:g}\)", source("mathematics")
+                rf"turnedBy\(([\d.]+), ([\d.e-]+), \(a - b / {1 / tangent:g}\)",
+                source(HERE / "mathematics.js"),
             ).groups()
             assert (float(hi), float(lo)) == (float(angle), float(angle - mpf(float(angle))))
 
@@ -217,9 +218,9 @@ def unfixed(text):
 
 
 def test_a_run_passes_nothing_that_browsers_do_not_agree_on():
-    passed = order("worker")
-    assert {"engine", "equation", "head", "network", "kernels", "formula", "mathematics"} <= set(passed)
-    found = {name: unfixed(source(name)) for name in passed if name != "tables"}
+    passed = {path.stem: path for path in order("worker")}
+    assert {"engine", "equation", "head", "network", "kernels", "formula", "mathematics"} <= passed.keys()
+    found = {name: unfixed(source(path)) for name, path in passed.items() if name != "tables"}
     assert {name: what for name, what in found.items() if what} == {}
 
 
@@ -233,7 +234,7 @@ def test_what_browsers_do_not_agree_on_is_found():
 
 def test_the_program_of_the_kernels_has_no_relaxed_operation(engine):
     """Of SIMD the relaxed operations, 0x100 to 0x113, may differ between processors; ours are below."""
-    text = source("kernels")
+    text = source(HERE / "kernels.js")
     codes = [int(code) for code in re.findall(r"0xfd, (?:\.\.\.leb\()?(\d+)", text)]
     assert len(codes) >= 6
     assert max(codes) < 0x100

@@ -174,7 +174,7 @@ def test_an_older_book_is_read_while_it_is_built_anew(tmp_path, serving):
 def test_it_hears_what_the_build_says():
     """The words are build.py's own: its format stands in its code once."""
     source = (ROOT / "book" / "build.py").read_text(encoding="utf-8")
-    assert 'so_far = f"{count}/{len(waiting)}, {time.monotonic() - start:.0f} s"' in source
+    assert 'so_far = f"{count}/{len(pages)}, {time.monotonic() - start:.0f} s"' in source
     building = serve.Building()
     building.hear(f"  name: {20.4:.0f} s ({3}/{16}, {88.2:.0f} s)\n")
     assert (building.trained, building.count) == (3, 16)

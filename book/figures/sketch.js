@@ -81,8 +81,8 @@ export class Sketch {
   /** Names of curves with their colours, in a column, on a ground that covers what runs behind: [[words, colour, dashed?], …] */
   legend(rows, x = this.box.left + 8, y = this.box.top + 8) {
     const width = 28 + 6.3 * max(...rows.map(([words]) => words.length)); // of the letters, about
-    const ground = { x: x - 3, y: y - 8, width: tenth(width), height: 15 * rows.length + 1 };
-    this.add("rect", { ...ground, rx: 3, fill: "#fff", "fill-opacity": 0.86 });
+    const height = 15 * rows.length;
+    this.add("rect", { x: x - 3, y: y - 8, width: tenth(width), height, fill: "#fff", "fill-opacity": 0.86 });
     for (const [k, [words, stroke, dash = "none"]] of rows.entries()) {
       const at = y + 15 * k;
       this.add("line", { x1: x, x2: x + 16, y1: at, y2: at, stroke, "stroke-width": 3, "stroke-dasharray": dash });

@@ -72,7 +72,8 @@ export const CSS = `
 .mlx-now { font-size: 15px; line-height: 28px; height: 28px; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .mlx-now b { font-size: 24px; color: var(--blue); margin-right: 2px; }
 .mlx .mlx-red, .mlx-now b.mlx-red, .mlx-died b { color: var(--red); }
-.mlx-told { min-height: 76px; line-height: 19px; }
+.mlx-grid { --told: 76px; } /* the least height of what is said of a head, or in its place of a digit */
+.mlx-told { min-height: var(--told); line-height: 19px; }
 .mlx-verdict { display: block; padding-left: 1.2em; text-indent: -1.2em; }
 .mlx-verdict b { display: inline-block; width: 1.2em; text-indent: 0; color: var(--blue); }
 .mlx h4 { font-size: 14px; font-weight: 650; line-height: 1.3; color: var(--ink); }
@@ -141,25 +142,25 @@ export const CSS = `
 .mlx [hidden] { display: none !important; }
 @container (min-width: 881px) { .mlx-grid { grid-template-columns: minmax(0, 440px) minmax(0, 1fr); } }
 @container (max-width: 880px) {
-  .mlx-told { min-height: 114px; }
+  .mlx-grid { --told: 114px; }
   .mlx-key, .mlx-key.mlx-what { min-height: 52.5px; }
 }
 @container (max-width: 640px) {
   .mlx-grid { grid-template: "main" "told" "side" / minmax(0, 1fr); }
-  .mlx-told { min-height: 76px; }
+  .mlx-grid { --told: 76px; }
   .mlx-key { min-height: 35px; }
   .mlx-chart { height: 164px; }
 }
 @container (max-width: 460px) {
   .mlx-now { font-size: 13.5px; }
   .mlx-now b { font-size: 22px; }
-  .mlx-told { min-height: 114px; }
+  .mlx-grid { --told: 114px; }
   .mlx-key { min-height: 52.5px; }
   .mlx-key.mlx-what { min-height: 87.5px; }
 }
 .mlx-fold:not(.mlx-open, .mlx-all) .mlx-rest { display: none; }
 /* Of a digit that is pointed at it is said, folded or not: in the place of the words on the head. */
-.mlx-fold.mlx-pointed:not(.mlx-open, .mlx-all, .mlx-walking) .mlx-point { display: flex; }
+.mlx-fold.mlx-pointed:not(.mlx-open, .mlx-all, .mlx-walking) .mlx-point { display: flex; min-height: var(--told); }
 .mlx-fold.mlx-pointed:not(.mlx-open, .mlx-all, .mlx-walking) .mlx-lesson { display: none; }
 .mlx-fold.mlx-pointed:not(.mlx-open, .mlx-all, .mlx-walking) .mlx-told { min-height: 0; }
 /* In short form and folded, where there is room: the plane, and beside it all that may be done. */
@@ -171,7 +172,7 @@ export const CSS = `
   .mlx-short .mlx-stage { grid-area: stage; }
   .mlx-short .mlx-near { grid-area: near; }
   .mlx-short .mlx-time { grid-area: time; }
-  .mlx-short.mlx-fold.mlx-pointed:not(.mlx-open, .mlx-all) .mlx-point { grid-area: point; min-height: 114px; }
+  .mlx-short.mlx-fold.mlx-pointed:not(.mlx-open, .mlx-all) .mlx-point { grid-area: point; }
 }
 @media print { .mlx-looked { outline: none; } .mlx [data-do] { display: none; } }
 @media (pointer: coarse) {

@@ -10,14 +10,14 @@ import { HINTS, hintFor } from "./hints.js";
 import { imagesFrom, sample, unpackFrame } from "./images.js";
 import { fromAddress, read, toAddress } from "./link.js";
 import { anew, goOn, inCommon, present, stagesOf } from "./moves.js";
-import { joined, say } from "./say.js";
+import { say } from "./say.js";
 import { SCENE, Scene } from "./scene.js";
 import { complete } from "./settings.js";
 import { makeShare, SHARE } from "./share.js";
 import { IMAGES, MOST_MOVES, RECIPE } from "./tables.js";
 import { createView } from "./view.js";
 import { withhold } from "./withheld.js";
-import { ended } from "./words.js";
+import { ended, joined } from "./words.js";
 
 const PAUSE = 700; // ms without a key after which a formula is trained
 const PICTURE = say`The picture is the last one that there was.`;

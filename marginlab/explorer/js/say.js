@@ -22,9 +22,3 @@ export function say(parts, ...values) {
   const text = parts.reduce((before, part, k) => `${before}{${k - 1}}${part}`);
   return filled(translated(text), values);
 }
-
-/**
- * Sentences one after the other; in Chinese no space stands between them. What is empty is left out.
- * @param {any[]} all
- */
-export const joined = (all) => all.filter(Boolean).join("marginlabWords" in globalThis ? "" : " ");

@@ -173,7 +173,7 @@ function walkOf(parts, state, timeline, scene) {
 
 /** What the buttons do, by name. */
 function actionsOf(parts, state, timeline, own, scene, walk) {
-  const { $, box, pad, now, say } = parts;
+  const { $, box, pad, now, say: told } = parts;
   const name = (kind) => `${state.settings.head}-step-${timeline.now.step}.${kind}`;
   return {
     play: () => timeline.toggle(),
@@ -213,8 +213,8 @@ function actionsOf(parts, state, timeline, own, scene, walk) {
         button.textContent = say`copied`;
         setTimeout(() => (button.textContent = label), 1200);
       } else {
-        say.innerHTML = "<pre></pre>"; // to be copied by hand
-        say.firstChild.textContent = text;
+        told.innerHTML = "<pre></pre>"; // to be copied by hand
+        told.firstChild.textContent = text;
       }
     },
     png: () => save(name("png"), asPng(scene(), now.textContent)),

@@ -3,9 +3,9 @@
 import { nearOf } from "./controls.js";
 import { answer } from "./frame.js";
 import { hasMargin, turningPoint } from "./room.js";
-import { joined, say, translated } from "./say.js";
+import { say, translated } from "./say.js";
 import { FORMS } from "./tables.js";
-import { TABS } from "./words.js";
+import { joined, TABS } from "./words.js";
 
 const { PI, min } = Math;
 const [LEARNING, PSI, PULL] = TABS;

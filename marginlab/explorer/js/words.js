@@ -16,11 +16,17 @@ import {
   turnsOf,
 } from "./frame.js";
 import { budget, hasMargin, turningPoint } from "./room.js";
-import { joined, say, translated } from "./say.js";
+import { say, translated } from "./say.js";
 import { FAMILY, FORMS, WHY } from "./tables.js";
 import { verdicts } from "./verdicts.js";
 
 const { PI, abs, cos, max, min, round } = Math;
+
+/**
+ * Sentences one after the other; in Chinese no space stands between them. What is empty is left out.
+ * @param {any[]} all
+ */
+export const joined = (all) => all.filter(Boolean).join("marginlabWords" in globalThis ? "" : " ");
 
 export const grouped = (v) => v.toLocaleString("en-US");
 export const degrees = (t) => `${((t * 180) / PI).toFixed(1)}°`;
