@@ -47,8 +47,12 @@ SAMPLED = {
     "test_checks": 8,
     "test_room": 5,
     "test_engine": 4,
-    "test_explorer": 3,
-    "test_explorer_page": 3,
+    "test_explorer": 2,
+    "test_explorer_page": 2,
+    "test_explorer_own": 2,
+    "test_embed": 1,
+    "test_gallery": 1,
+    "test_figures": 4,
 }
 
 

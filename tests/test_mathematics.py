@@ -194,10 +194,8 @@ def test_constants_are_the_parts_of_log_2_and_of_pi():
         assert int(whole, 16) == int(mpmath.floor(mpmath.ldexp(quarter, 127)))
         for tangent in (0.25, 0.5):
             angle = mpmath.atan(tangent)
-            hi, lo = re.search(
-                rf"turnedBy\(([\d.]+), ([\d.e-]+), \(a - b / {1 / tangent:g}\)",
-                source(HERE / "mathematics.js"),
-            ).groups()
+            turned = rf"turnedBy\(([\d.]+), ([\d.e-]+), \(a - b / {1 / tangent:g}\)"
+            hi, lo = re.search(turned, source(HERE / "mathematics.js")).groups()
             assert (float(hi), float(lo)) == (float(angle), float(angle - mpf(float(angle))))
 
 
