@@ -47,7 +47,7 @@ def test_chapters_have_the_numbers_that_the_prose_gives_them(book, page):
 def test_every_other_page_that_is_built(book, page, request):
     """Indexes, the search, the code: no error, no request, a phone's width; and accessible in both themes.
 
-    Of the code's pages, all made alike, every eighth; all of them with --full. The Chinese ones: test_chinese.
+    Of the code's pages, all made alike, every eighth; all with --full. The Chinese ones: test_chinese.
     """
     others = [name for name in built_pages(book) if name not in PAGES and not name.startswith("zh/")]
     alike = [name for name in others if name.startswith("_modules/marginlab")]
