@@ -8,6 +8,7 @@ import asking
 import pytest
 from built import LESSONS, NAMES, ROOT, axe, load
 from docutils import nodes
+from playwright.sync_api import expect
 
 QUESTIONS = list(asking.every(ROOT))
 BY_ID = {question.id: question for _, question in QUESTIONS}
@@ -186,7 +187,7 @@ def test_a_page_gives_the_reasons_of_all_choices_and_keeps_what_was_right(book, 
         "document.querySelector('#see-loss-at-69').getBoundingClientRect().top < innerHeight"
     )
     page.reload()
-    assert page.locator("#question-loss-at-69 legend").inner_text() == "Question ✓"
+    expect(page.locator("#question-loss-at-69 legend")).to_have_text("Question ✓")
     assert page.locator("#question-clipped-and-deaf legend").inner_text() == "Question"
 
 

@@ -69,8 +69,9 @@ def look() -> dict[str, Any]:
 
 
 def _light(text):
-    """Without indents, and without comments within lines: types, and what stands at the ends."""
+    """Without indents, spaces that code does not need, and comments within lines: types, and at the ends."""
     text = re.sub(r"^[ \t]+| // .*$|/\*\* @type .*?\*/ ", "", text, flags=re.M)
+    text = re.sub(r"\{ ([\w, ]+) \}", r"{\1}", text).replace(" => ", "=>")
     return re.sub(r"(?<=[,;{(\[])\n+|\n(?=\n)", "", text)  # every statement has its semicolon
 
 

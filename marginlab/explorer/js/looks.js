@@ -148,6 +148,7 @@ export const CSS = `
 @container (max-width: 640px) {
   .mlx-grid { grid-template: "main" "told" "side" / minmax(0, 1fr); }
   .mlx-grid { --told: 76px; }
+  .mlx-point { min-height: 72px; } /* two lines, and the bars */
   .mlx-key { min-height: 35px; }
   .mlx-chart { height: 164px; }
 }
