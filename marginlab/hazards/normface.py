@@ -231,7 +231,7 @@ class scale_too_large:
         "Take a smaller scale. `least_scale` says from which one on a probability can be had; what the "
         "errors allow may be less (chapter 2)."
     )
-    met = ("ronghuaiyang/arcface-pytorch#38, which a smaller scale helped", "derived here: e^-90")
+    met = ("ronghuaiyang/arcface-pytorch#38", "derived here: e^-90")
     axis, quantity = "number of classes on the circle", "slope of the loss in θ, half-way to the border"
     see = "At s = 64 few classes leave nothing to learn from; the smaller scale keeps pulling."
     points = (2, 3, 5, 10)
