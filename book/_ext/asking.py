@@ -157,16 +157,19 @@ def mark(asked: Question | Prediction) -> str:
     return progress.mark(asked.ask, [choice["text"] for choice in asked.choices])
 
 
+def _words(axis):
+    """What an axis says: its name, and its unit, where it has one."""
+    return {part: axis[part] for part in ("name", "unit") if axis.get(part, "").strip()}
+
+
 def _axis(axis):
     """An axis, with its words in the language of the page."""
-    return axis | {part: _(axis[part]) for part in ("name", "unit") if axis.get(part, "").strip()}
+    return axis | {part: _(text) for part, text in _words(axis).items()}
 
 
 def said_beside(prediction: Prediction) -> list[str]:
     """What a prediction's axes and its script say, which is no part of the page's text."""
-    axes = [prediction.x, prediction.y]
-    named = [axis[part] for axis in axes for part in ("name", "unit") if axis.get(part, "").strip()]
-    return [*prediction.words, *named]
+    return [*prediction.words, *_words(prediction.x).values(), *_words(prediction.y).values()]
 
 
 def _plain(value):
