@@ -8,7 +8,7 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 TEST = $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help book html pdf epub zip slides messages lab test test-all test-rounding bench bench-quick lint constraints clean
+.PHONY: help book html pdf epub zip slides messages lab test test-all test-rounding bench bench-quick lint constraints address clean
 help:
 	@echo "make book   build the book and serve it on localhost     (first time about 10 minutes, then seconds;"
 	@echo "            its landing page within a minute; a release's at once: make book FROM=marginlab-VERSION.zip)"
@@ -25,6 +25,7 @@ help:
 	@echo "make bench  measure accuracies, speed and the defaults    (about two hours; make bench-quick: 3 minutes)"
 	@echo "make lint   check style, and that no notebook holds outputs"
 	@echo "make constraints    write constraints.txt anew, with the newest versions that the ranges allow"
+	@echo "make address URL=https://github.com/OWNER/NAME     say where the repository is: links, and buttons for Colab"
 	@echo "make clean  remove everything that was built or installed here"
 
 $(PY):
@@ -118,6 +119,9 @@ constraints:
 	@(echo "# Exact versions, tested together by CI. Written by: make constraints"; \
 	  _build/newest/bin/python -m pip freeze --exclude-editable) > constraints.txt
 	@git diff --stat constraints.txt
+
+address:
+	@$(PYTHON) book/address.py "$(URL)"
 
 clean:
 	rm -rf $(VENV) _build .pytest_cache .ruff_cache .hypothesis .coverage

@@ -264,24 +264,25 @@ def moved(text: str, page: str) -> str:
     return re.sub(r"<script[^>]*/translations\.js[^>]*></script>\n?", "", text)
 
 
-def seeded() -> dict:
+def seeded(config: dict) -> dict:
     """Begins with what the English build has read, of which the translated pages alone are read anew.
 
-    Naive: an environment of its own. Another language is another configuration, and Sphinx reads all 47 pages
-    for it, in a minute. Where it finds more that has changed, it does so here too. Returns what stays English
-    of the configuration.
+    Naive: an environment of its own. Another language is another configuration, and Sphinx reads all pages
+    for it, in more than a minute. So what it has kept says that it was read with this configuration. Returns
+    that with what stays English.
     """
     shutil.rmtree(DOCTREES, ignore_errors=True)
     shutil.copytree(ROOT / "_build" / ".doctrees", DOCTREES)
     path = DOCTREES / "environment.pickle"
     environment = pickle.loads(path.read_bytes())
-    environment.config.language = LANGUAGE
+    for name, value in config.items():
+        setattr(environment.config, name, value)
     environment.config.extensions = [it for it in environment.config.extensions if it not in UNWRITTEN]
     environment.version = {it: version for it, version in environment.version.items() if it not in UNWRITTEN}
     for page in PAGES:
         del environment.all_docs[page]
     path.write_bytes(pickle.dumps(environment))
-    return {"numfig_format": environment.config.numfig_format}
+    return {**config, "numfig_format": environment.config.numfig_format}
 
 
 def build() -> int:
@@ -291,14 +292,14 @@ def build() -> int:
     if there and known.exists() and known.read_text() == mark:
         return 0
     compiled()
-    config = {"language": LANGUAGE, "gettext_compact": False, "nitpicky": True, **seeded()}
+    config = {"language": LANGUAGE, "gettext_compact": False, "nitpicky": True}
     title, said = CONFIG["title"], texts(WORDS)
     config["html_title"] = texts(TOC["root"]).get(title, title)
     for way in ("show", "hide"):  # on folds whose cell belongs to no chapter
         text = said.get(f"{way.capitalize()} {{made}}", f"{way.capitalize()} {{made}}")
         config[f"nb_code_prompt_{way}"] = text.format(made=said.get("the code", "the code"))
     strict = {"warningiserror": True, "keep_going": True}
-    app = sphinx("html", SCRATCH, DOCTREES, ROOT / "_toc.yml", UNWRITTEN, config, **strict)
+    app = sphinx("html", SCRATCH, DOCTREES, ROOT / "_toc.yml", UNWRITTEN, seeded(config), **strict)
     app.builder.search = False  # it finds what is in the English book
     app.build(False, [str(source(page)) for page in PAGES])
     if app.statuscode:

@@ -2,8 +2,9 @@
 
 python book/zipped.py _build      # _build/marginlab-VERSION.zip, of _build/html and what else is there
 
-In it: `Open the book.html`, which says its version; the pages; the lessons' notebooks; the PDF, the EPUB
-and the slides where they were made; and SHA256SUMS. The same files give the same zip, to the byte.
+In it: `Open the book.html`, which says its version; the pages; the notebooks with all that they need; the
+PDF, the EPUB and the slides where they were made; and SHA256SUMS. The same files give the same zip,
+to the byte.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from marginlab import __version__
+from marginlab import __version__, course
 
 ROOT = Path(__file__).resolve().parents[1]
 START = "Open the book.html"
@@ -34,8 +35,8 @@ MORE = {
     "marginlab.pdf": '<p>To print: <a href="marginlab.pdf">the book as one PDF</a>.</p>\n',
     "marginlab.epub": '<p>For an e-reader: <a href="marginlab.epub">the book as an EPUB</a>.</p>\n',
     "slides/": '<p>To teach from: <a href="slides/index.html">a deck of slides for each chapter</a>.</p>\n',
-    "notebooks": "<p>The lessons as notebooks are in the folder <code>notebooks</code>: they need Python and "
-    f'<code>pip install "marginlab[lab]=={html.escape(__version__)}"</code>.</p>\n',
+    "notebooks/": "<p>To work in: the chapters and the sheets as notebooks, with the package, in the folder "
+    '<code>notebooks</code>. <a href="notebooks/START.md">START.md</a> there says how to begin.</p>\n',
 }
 
 
@@ -54,14 +55,12 @@ def contents(build: Path) -> dict[str, bytes]:
         for path in sorted(pages.rglob("*"))
         if path.is_file() and "_sources" not in path.relative_to(pages).parts and path.suffix != ".buildinfo"
     }
-    files |= {
-        f"notebooks/{path.parent.name}.ipynb": path for path in sorted(ROOT.glob("lessons/*/lesson.ipynb"))
-    }
     decks = (path for path in sorted(build.glob("slides/**/*")) if path.is_file())
     files |= {path.relative_to(build).as_posix(): path for path in decks}
     whole = (build / "marginlab.pdf", build / "marginlab.epub")
     files |= {path.name: path for path in whole if path.exists()}
     out = {name: path.read_bytes() for name, path in files.items()}
+    out |= {f"notebooks/{name}": data for name, data in course.contents(ROOT / "lessons").items()}
     more = "".join(text for name, text in MORE.items() if any(it.startswith(name) for it in out))
     out[START] = (PAGE + more).encode()
     sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(out.items()))

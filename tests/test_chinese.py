@@ -1,5 +1,6 @@
 """The book in Chinese: no catalogue is behind its English, none has a gap, and its pages are whole."""
 
+import pickle
 import re
 from urllib.parse import unquote
 
@@ -13,6 +14,16 @@ from translated import FOLDER, PAGES
 from v8 import modules
 
 say = modules("words")
+
+
+def read_at(doctrees):
+    """{page: when Sphinx read it}, of a build."""
+    return pickle.loads((doctrees / "environment.pickle").read_bytes()).all_docs
+
+
+def test_only_its_own_pages_are_read_anew(book):
+    english, other = read_at(book.parent / ".doctrees"), read_at(chinese.DOCTREES)
+    assert {page for page in english if other[page] != english[page]} <= {*PAGES, "book/review"}
 
 
 # ---- Catalogues ----

@@ -3,6 +3,7 @@
 Notebooks stay plain text, and read right in JupyterLab. Who wrote what is read from references.bib alone.
 """
 
+import functools
 import re
 from collections import defaultdict
 from typing import Any
@@ -34,11 +35,17 @@ def by_name(citations) -> dict[tuple[str, str], Any]:
     return {key: its[0] for key, its in papers.items() if len(its) == 1}
 
 
+@functools.lru_cache(maxsize=1)
+def _named(names: frozenset[str]) -> re.Pattern:
+    who = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    return re.compile(rf"\b({who})(,? \(?)(\d{{4}})((?:, \d{{4}})*)(\)?)")
+
+
 def parts(text: str, cited: dict) -> list:
     """The text cut up: strings, and (words, citation) where a paper is named with its year."""
-    who = "|".join(sorted({re.escape(name) for name, _ in cited}, key=len, reverse=True))
     out, at = [], 0
-    for match in re.finditer(rf"\b({who})(,? \(?)(\d{{4}})((?:, \d{{4}})*)(\)?)", text) if who else ():
+    years = cited and re.search(r"\d{4}", text)
+    for match in _named(frozenset(name for name, _ in cited)).finditer(text) if years else ():
         name, between, first, more, end = match.groups()
         if (name, first) not in cited:
             continue

@@ -38,7 +38,8 @@ def _foot(app, pagename, templatename, context, doctree):
     day = source and _days(str(app.srcdir)).get(source.relative_to(app.srcdir).as_posix())
     changed = _(", changed on {day}").format(day=day) if day else ""
     news = app.builder.get_relative_uri(pagename, CHANGES) if app.builder.format == "html" else ""
-    to = app.config.html_context.get("report_to", "")
+    url = app.config.html_context.get("repository", "")
+    to = f"{url}/issues/new" if url else ""  # without an address the text of a report is copied
     data = f'data-version="{__version__}{changed}" data-to="{to}"'
     new, report = _("What is new"), _("Report a problem here")
     context["theme_extra_footer"] = (

@@ -33,11 +33,16 @@ def _write(app):
     for name in sheets(Path(app.srcdir, "lessons")):
         target = _folder(app) / name / "exercises.md"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(page(_sheet(app, name)), encoding="utf-8")
+        text = page(_sheet(app, name))
+        if not target.exists() or target.read_text(encoding="utf-8") != text:
+            target.write_text(text, encoding="utf-8")
 
 
 def _found(app, env, added, changed, removed):
-    """Adds the pages to those that Sphinx has found, under the names that the sheets would have."""
+    """Adds the pages to those that Sphinx has found, under the names that the sheets would have.
+
+    Returns those that Sphinx has not read, or not since they were written.
+    """
     names = []
     for path in sorted(_folder(app).glob("*/exercises.md")):
         if not _sheet(app, path.parent.name).exists():  # it was there when the book was built before
@@ -49,7 +54,12 @@ def _found(app, env, added, changed, removed):
         env.project._path_to_docname[where] = name
         names.append(name)
     removed.difference_update(names)
-    return names
+    return [name for name in names if _written(env, name) > env.all_docs.get(name, -1)]
+
+
+def _written(env, name):
+    """When the page's text was written, in microseconds as Sphinx counts them."""
+    return Path(env.doc2path(name)).stat().st_mtime_ns // 1000
 
 
 def _is_page(pagename):

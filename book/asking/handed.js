@@ -1,7 +1,7 @@
 // What a student may hand in of what is kept, for the report of a class: shown in full before it is saved.
 
 import { make } from "./dom.js";
-import { all, save } from "./kept.js";
+import { all, saveJson } from "./kept.js";
 
 const PARTS = ["firsts", "predictions", "hints"];
 
@@ -37,7 +37,7 @@ export function handIn(place, version) {
     shown.textContent = JSON.stringify(content, null, 1);
   };
   name.addEventListener("input", draw);
-  button.addEventListener("click", () => save("marginlab-handed.json", handed(name.value, version)));
+  button.addEventListener("click", () => saveJson("marginlab-handed.json", handed(name.value, version)));
   document.addEventListener("marginlab-kept", draw);
   draw();
   const what = make("p", {

@@ -1,5 +1,7 @@
 // What a reader has done, in this browser alone. Storage may be forbidden, or hold nonsense: then it is as if there were none.
 
+import { saveText } from "../../marginlab/explorer/js/save.js";
+
 const KEY = "marginlab-progress";
 /**
  * Of each part what is kept: answers to questions, the first of them and how many, what was predicted, hints of
@@ -52,9 +54,4 @@ export function replace(whole) {
 }
 
 /** Gives the reader a file of JSON. @param {string} name @param {object} content */
-export function save(name, content) {
-  const blob = new Blob([JSON.stringify(content, null, 1)], { type: "application/json" });
-  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-}
+export const saveJson = (name, content) => saveText(name, JSON.stringify(content, null, 1), "application/json");

@@ -3,7 +3,7 @@
 
 import { make } from "./dom.js";
 import { handIn } from "./handed.js";
-import { all, cleaned, get, replace, save, set } from "./kept.js";
+import { all, cleaned, get, replace, saveJson, set } from "./kept.js";
 
 const DAY = 86_400_000;
 const DAYS = [1, 3, 7, 16, 35, 80]; // between the times that a prompt was known
@@ -80,7 +80,7 @@ function care(place, changed) {
   const out = make("button", { type: "button", textContent: "Save my progress as a file" });
   const file = make("input", { type: "file", accept: "application/json,.json" });
   const reset = make("button", { type: "button", textContent: "Forget my progress" });
-  out.addEventListener("click", () => save("marginlab-progress.json", all()));
+  out.addEventListener("click", () => saveJson("marginlab-progress.json", all()));
   file.addEventListener("change", async () => {
     try {
       const found = JSON.parse(await file.files[0].text());

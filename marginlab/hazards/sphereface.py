@@ -83,7 +83,7 @@ class flat_points_of_psi:
         "Start with m = 1, whose slope is steepest at 90°, and raise it: `head.margin` can be set between "
         "steps. At exactly 180° even cos θ is flat."
     )
-    met = ("wy1iu/LargeMargin_Softmax_Loss#13", "wy1iu/sphereface#14")
+    met = ("wy1iu/LargeMargin_Softmax_Loss#13",)
     axis, quantity = "angle θ to the true class (rad)", "size of the gradient of ψ in x"
     see = "At 90° m = 2 gives no pull at all; the m = 1 of the first steps gives its strongest."
     points = (1.0, 1.3, 1.5, np.pi / 2, 1.65, 2.0)

@@ -1,7 +1,7 @@
 // "Hand in this run": under an explorer a fold with a field for a name, and the receipt of the run that has ended.
 
 import { copied } from "./clipboard.js";
-import { save } from "./poster.js";
+import { saveText } from "./save.js";
 import { HEADER, LONGEST_NAME, receipt, tidy } from "./receipt.js";
 import { say } from "./say.js";
 
@@ -60,7 +60,8 @@ export class HandIn {
     this.fold.addEventListener("click", ({ target }) => {
       const what = /** @type {HTMLElement} */ (target).dataset.hand;
       if (what === "copy") this.#copy();
-      if (what === "save") this.#save();
+      // The mark in front tells spreadsheets that it is UTF-8.
+      if (what === "save") saveText("receipt.csv", `\ufeff${HEADER}\r\n${this.#line}\r\n`, "text/csv");
     });
     this.#show();
   }
@@ -92,12 +93,5 @@ export class HandIn {
     said.textContent = (await copied(this.#line, shown))
       ? say`Copied. Paste it where your course wants it.`
       : say`The line is marked: copy it by Ctrl+C, or ⌘C.`;
-  }
-
-  #save() {
-    const text = `${HEADER}\r\n${this.#line}\r\n`;
-    const address = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv" }));
-    save("receipt.csv", address);
-    setTimeout(() => URL.revokeObjectURL(address), 60_000); // by then the browser has it
   }
 }

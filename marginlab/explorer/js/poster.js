@@ -63,8 +63,3 @@ export function asSvg(scene, headline) {
   print(ctx, scene, headline);
   return ctx.end(`${caption(scene.settings)} · ${headline}`);
 }
-
-/** Hands a file to the reader. */
-export function save(name, href) {
-  Object.assign(document.createElement("a"), { download: name, href }).click();
-}

@@ -12,7 +12,8 @@ import { CSS, DARK, isDark, LIGHT, watchLooks, whenPrinted } from "./looks.js";
 import { OwnDigit } from "./own.js";
 import { Painter } from "./painter.js";
 import { pointAt } from "./pointer.js";
-import { asPng, asSvg, planeAsPng, save } from "./poster.js";
+import { asPng, asSvg, planeAsPng } from "./poster.js";
+import { save, saveText } from "./save.js";
 import { say } from "./say.js";
 import { Timeline } from "./timeline.js";
 import { seenIn, WALK, Walk } from "./walk.js";
@@ -218,11 +219,7 @@ function actionsOf(parts, state, timeline, own, scene, walk) {
       }
     },
     png: () => save(name("png"), asPng(scene(), now.textContent)),
-    svg() {
-      const address = URL.createObjectURL(new Blob([asSvg(scene(), now.textContent)], { type: "image/svg+xml" }));
-      save(name("svg"), address);
-      setTimeout(() => URL.revokeObjectURL(address), 60_000); // by then the browser has it
-    },
+    svg: () => saveText(name("svg"), asSvg(scene(), now.textContent), "image/svg+xml"),
   };
 }
 
