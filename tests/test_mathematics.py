@@ -217,7 +217,16 @@ def unfixed(text):
 
 def test_a_run_passes_nothing_that_browsers_do_not_agree_on():
     passed = {path.stem: path for path in order("worker")}
-    assert {"engine", "equation", "head", "network", "kernels", "formula", "mathematics"} <= passed.keys()
+    assert {
+        "engine",
+        "equation",
+        "head",
+        "network",
+        "loops",
+        "kernels",
+        "formula",
+        "mathematics",
+    } <= passed.keys()
     found = {name: unfixed(source(path)) for name, path in passed.items() if name != "tables"}
     assert {name: what for name, what in found.items() if what} == {}
 
@@ -245,7 +254,7 @@ def test_without_simd_a_run_is_the_same_run(engine):
 
     (images, labels), _ = load_mnist()
     in_the_page(engine, images[:1200], labels[:1200])
-    run = """([settings]) => [fast, network.plain].map(kernels => {
+    run = """([settings]) => [fast, loops.plain].map(kernels => {
         const frames = [...engine.train(data, settings, {kernels, epochs: 1, frames: 2})].filter(Boolean);
         return [frames.at(-1).weights, [...frames.at(-1).embeddings], frames.at(-1).loss];
     })"""

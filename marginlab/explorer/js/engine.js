@@ -3,8 +3,9 @@
 import { digestOf } from "./digest.js";
 import { formOf, slope, target, unit } from "./equation.js";
 import { headGradients } from "./head.js";
+import { plain } from "./loops.js";
 import { acos, cos, pow } from "./mathematics.js";
-import { begin, CLASSES, countWeights, layers, network, plain, random, unpack } from "./network.js";
+import { begin, CLASSES, countWeights, layers, network, random, unpack } from "./network.js";
 import { RECIPE, WHY } from "./tables.js";
 
 const FRAMES = 100; // that a run yields
@@ -22,17 +23,13 @@ export function annealedAt(t, steps, anneal) {
   return anneal ? Math.min(Math.max((t / steps - anneal[0]) / (anneal[1] - anneal[0]), 0), 1) : 1;
 }
 
-function adam({ all, g, m, v }, t, rate, beta2) {
-  const size = (rate * Math.sqrt(1 - pow(beta2, t + 1))) / (1 - pow(0.9, t + 1));
-  for (let i = 0; i < all.length; i++) {
-    const by = g[i];
-    const mean = m[i] + (by - m[i]) * 0.1;
-    const square = v[i] + (by * by - v[i]) * (1 - beta2);
-    m[i] = mean;
-    v[i] = square;
-    all[i] -= (mean * size) / (Math.sqrt(square) + 1e-7);
-  }
-}
+/** What `adam` of loops.js takes at step t (from 0). */
+const adamAt = (t, rate, beta2) => [
+  (rate * Math.sqrt(1 - pow(beta2, t + 1))) / (1 - pow(0.9, t + 1)),
+  0.1,
+  1 - beta2,
+  1e-7,
+];
 
 // ---- The loop ----
 
@@ -85,7 +82,7 @@ export function* train(data, settings, options = {}) {
     slopes.w.set(hit.gw);
     slopes.b.set(hit.gb);
     model.backward(images, order, place, batch, hit.gx);
-    adam(model, t, rateAt(t, steps, rate), beta2);
+    model.descend(adamAt(t, rateAt(t, steps, rate), beta2));
     place += batch;
     losses.push(hit.losses.reduce((sum, loss) => sum + loss, 0) / batch);
     if ((t + 1) % every === 0 || t + 1 === steps) yield look(t + 1 - first);
@@ -100,7 +97,12 @@ function beginRun({ test }, settings, { batch, hidden, weights, kernels = plain,
   kernels.rewind?.();
   const all = kernels.array(Float32Array, countWeights(hidden));
   const g = kernels.array(Float32Array, all.length);
-  const [m, v] = [new Float32Array(all.length), new Float32Array(all.length)];
+  const [m, v] = [0, 1].map(() => kernels.array(Float32Array, all.length));
+  const by = kernels.array(Float64Array, 4);
+  const descend = (now) => {
+    by.set(now);
+    kernels.adam(all, g, m, v, by);
+  };
   const k = layers(all, hidden);
   const slopes = layers(g, hidden);
   begin(k, hidden, next);
@@ -125,7 +127,7 @@ function beginRun({ test }, settings, { batch, hidden, weights, kernels = plain,
     return out;
   };
   onReader?.(read, () => ({ embeddings: embed(everyOf(test)), labels: test.labels }));
-  return { all, g, m, v, k, slopes, next, forward, backward, embed };
+  return { all, g, k, slopes, next, forward, backward, descend, embed };
 }
 
 /** The indices of all images. */

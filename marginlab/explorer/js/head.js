@@ -91,7 +91,8 @@ function byAngle(out, x, w, labels, settings, a, n) {
 
 /** log Σ exp(f_j) - f_y, with the largest logit taken out of the sum. In place of f it leaves dloss/df. */
 function crossEntropy(f, y) {
-  const top = Math.max(...f);
+  let top = -Infinity;
+  for (let j = 0; j < f.length; j++) if (f[j] > top) top = f[j];
   const own = f[y];
   let total = 0;
   for (let j = 0; j < f.length; j++) {

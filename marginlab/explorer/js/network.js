@@ -1,38 +1,10 @@
 // The network: 196 pixels -> 96 -> 48 -> 2, ReLU between.
 
+import { plain } from "./loops.js";
 import { cos, log } from "./mathematics.js";
 
 export const CLASSES = 10;
 export const PIXELS = 196; // 14 × 14: each the mean of 2 × 2 of MNIST's, in 16 shades
-
-const { fround } = Math;
-
-/**
- * Three in four pixels are blank, and half of the ReLUs are off. So a vector is kept as the list of its entries that are
- * not 0, index[q] and value[q] for from <= q < to, and meets only those rows of a matrix w, each of n numbers, that count.
- * kernels.js has these three again, four numbers at a time; here each step is rounded as it is there, and a run without
- * SIMD is the same run.
- */
-export const plain = {
-  array: (Type, n) => new Type(n),
-  /** y += Σ_q value[q] · w[index[q]] */
-  gather(y, w, index, value, from, to, n) {
-    for (let q = from; q < to; q++) for (let j = 0; j < n; j++) y[j] += fround(value[q] * w[index[q] * n + j]);
-  },
-  /** w[index[q]] += value[q] · y */
-  scatter(w, index, value, from, to, y, n) {
-    for (let q = from; q < to; q++) for (let j = 0; j < n; j++) w[index[q] * n + j] += fround(value[q] * y[j]);
-  },
-  /** value[q] = w[index[q]] · y, summed in four lanes. */
-  dots(value, w, index, from, to, y, n) {
-    const lanes = new Float32Array(4);
-    for (let q = from; q < to; q++) {
-      lanes.fill(0);
-      for (let j = 0; j < n; j++) lanes[j & 3] += fround(w[index[q] * n + j] * y[j]);
-      value[q] = fround(lanes[0] + lanes[1]) + fround(lanes[2] + lanes[3]);
-    }
-  },
-};
 
 /** Images, two pixels a byte, with their labels, as lists of the pixels that are not blank. */
 export function unpack(bytes, labels, { array } = plain) {
@@ -103,59 +75,43 @@ export function network(k, g, [A, B], room, kernels) {
     on: array(Uint8Array, room * A), // which of the first hidden units are on
     h1: array(Float32Array, room * A), // what those have
     d1: array(Float32Array, room * A),
-    h2: new Float32Array(room * B),
+    h2: array(Float32Array, room * B),
+    xy: array(Float64Array, 2), // an embedding, or the gradient in it
     count: new Uint32Array(room),
   };
   return { forward: forwardOf(k, work, A, B, kernels), backward: backwardOf(k, g, work, A, B, kernels) };
 }
 
 /** Of a network the way there: embeddings x (n × 2) of the images order[from], order[from + 1], … */
-function forwardOf(k, { one, two, on, h1, h2, count }, A, B, { gather }) {
+function forwardOf(k, { one, two, on, h1, h2, xy, count }, A, B, { gather, positive, toPlane }) {
   return ({ start, pixel, value }, order, from, n, x) => {
     for (let i = 0; i < n; i++) {
       const image = order[from + i];
       one.set(k.b1);
       gather(one, k.w1, pixel, value, start[image], start[image + 1], A);
-      let end = i * A;
-      for (let j = 0; j < A; j++) {
-        if (!(one[j] <= 0)) {
-          on[end] = j;
-          h1[end++] = one[j];
-        }
-      }
+      const end = positive(on, h1, i * A, one, A);
       count[i] = end - i * A;
       two.set(k.b2);
       gather(two, k.w2, on, h1, i * A, end, B);
-      let x0 = k.b3[0];
-      let x1 = k.b3[1];
-      for (let l = 0; l < B; l++) {
-        if (two[l] < 0) two[l] = 0;
-        x0 += two[l] * k.w3[2 * l];
-        x1 += two[l] * k.w3[2 * l + 1];
-      }
+      xy.set(k.b3);
+      toPlane(xy, two, k.w3, B);
       h2.set(two, i * B);
-      x[2 * i] = x0;
-      x[2 * i + 1] = x1;
+      x[2 * i] = xy[0];
+      x[2 * i + 1] = xy[1];
     }
   };
 }
 
 /** And back: from gradients gx (n × 2) in the embeddings of the way there to gradients in the weights, added to g. */
-function backwardOf(k, g, { one, two, on, h1, d1, h2, count }, A, B, { scatter, dots }) {
+function backwardOf(k, g, { one, two, on, h1, d1, h2, xy, count }, A, B, { scatter, dots, fromPlane }) {
   return ({ start, pixel, value }, order, from, n, gx) => {
     for (let i = 0; i < n; i++) {
       const image = order[from + i];
-      const x0 = gx[2 * i];
-      const x1 = gx[2 * i + 1];
-      g.b3[0] += x0;
-      g.b3[1] += x1;
-      for (let l = 0; l < B; l++) {
-        const h = h2[i * B + l];
-        g.w3[2 * l] += h * x0;
-        g.w3[2 * l + 1] += h * x1;
-        two[l] = h > 0 ? k.w3[2 * l] * x0 + k.w3[2 * l + 1] * x1 : 0;
-        g.b2[l] += two[l];
+      for (const j of [0, 1]) {
+        xy[j] = gx[2 * i + j];
+        g.b3[j] += xy[j];
       }
+      fromPlane(two, h2, i * B, k.w3, xy, g.b2, g.w3, B);
       const end = i * A + count[i];
       scatter(g.w2, on, h1, i * A, end, two, B);
       dots(d1, k.w2, on, i * A, end, two, B);
