@@ -1,7 +1,7 @@
 """How fast both explorers answer a hand on a slider, and how well they learn.
 
-    python tests/benchmarks/explorer.py [moves]     # 50 by default; writes book/results/explorer.json
-    python tests/benchmarks/explorer.py arriving    # only that, and writes nothing
+    python tests/benchmarks/explorer.py             # all three parts, in a quarter of an hour
+    python tests/benchmarks/explorer.py page        # one alone; book/results/explorer.json keeps the others
 
 Each move is made while a run trains. stop: from the move to the end of that run. first: to the first
 frame of a run that is newer. complete: to that one's end.
@@ -15,7 +15,6 @@ at 10 Mbit/s with a processor four times slower (the browser slows the page so, 
 import functools
 import http.server
 import itertools
-import json
 import re
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from parts import write
 from playwright.sync_api import sync_playwright
 
 from marginlab import Trainer, explore
@@ -34,7 +34,7 @@ from marginlab.family import FAMILY
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import browser as browsers
 
-OUT = Path(__file__).parents[2] / "book" / "results" / "explorer.json"
+MOVES, SEEDS = 50, range(5)
 BEFORE, MARGINS = 0.25, (0.2, 0.4)
 # Looks over the page's shoulder: which runs are asked for, what comes of them, what is drawn, what blocks.
 WATCH = """
@@ -93,6 +93,7 @@ self.Worker = class extends NativeWorker {
 
 def arriving(folder, times=5):
     """Seconds from the navigation: {from a file, from a server: {first, whole, end: median and worst}}."""
+    write_page(folder)
     handler = functools.partial(_Quiet, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -197,7 +198,7 @@ def in_the_page(moves, folder):
         accuracies = {}
         for head in FAMILY:
             move("head", head)
-            for seed in range(5):
+            for seed in SEEDS:
                 move("seed", seed)
                 reached("done")
                 words = page.locator(".mlx-say").inner_text()
@@ -251,7 +252,7 @@ def in_the_kernel(moves):
         "ratio_to_retrain": float(np.median(ratios)),
         "resident_bytes_after_retrainings": {n: resident[n] for n in (max(moves // 5, 1), 4 * moves)},
         "accuracies": {
-            head: [Trainer(head).retrain(seed=seed).test_accuracy for seed in range(5)] for head in FAMILY
+            head: [Trainer(head).retrain(seed=seed).test_accuracy for seed in SEEDS] for head in FAMILY
         },
     }
 
@@ -277,21 +278,22 @@ def show_arriving(rows):
     sys.stdout.flush()
 
 
-def main(moves="50"):
-    rows = {}
-    with tempfile.TemporaryDirectory() as folder:
-        if moves == "arriving":
-            write_page(Path(folder))
-            return show_arriving(arriving(Path(folder)))
-        moves = int(moves)
-        rows["page"] = in_the_page(moves, Path(folder))
-        rows["arriving"] = arriving(Path(folder))
-    show_arriving(rows["arriving"])
-    show("In the page", rows["page"])
-    rows["kernel"] = in_the_kernel(moves)
-    show("In the kernel", rows["kernel"])
-    OUT.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+def shown(part, measured):
+    """A part that shows what it has measured, in a folder of its own."""
+
+    def run():
+        with tempfile.TemporaryDirectory() as folder:
+            rows = measured(Path(folder))
+        show_arriving(rows) if part == "arriving" else show(f"In the {part}", rows)
+        return rows
+
+    return part, run
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parts = {
+        "page": lambda folder: in_the_page(MOVES, folder),
+        "arriving": arriving,
+        "kernel": lambda folder: in_the_kernel(MOVES),
+    }
+    write("explorer", dict(shown(*each) for each in parts.items()), SEEDS)
