@@ -313,9 +313,10 @@ class margin_without_its_gradient:
     symptom = "The loss rises with the margin as it should, but an image that has arrived is pulled no more."
     why = (
         "If cos(θ + m) - cos θ is computed without gradient and added to cos θ, the value has the margin, "
-        "but the slope is sin θ and not sin(θ + m). Near θ = 0 it goes to 0. No gradient of it is NaN (its "
-        "value still is, where an arccos takes a cosine past 1), and some do so on purpose. Chapter 5 trains it: for the accuracy the value alone does most of what the "
-        "margin does, and the middle of each cluster stays wider."
+        "but the slope is sin θ and not sin(θ + m). Near θ = 0 it goes to 0. Its gradient is never NaN (its "
+        "value still is, where an arccos is given a cosine past 1), and some do so on purpose. Chapter 5 "
+        "trains it: for the accuracy the value alone does most of what the margin does, and the middle of "
+        "each cluster stays wider."
     )
     cure = "Differentiate through the margin, which is safe with `geometry.angle`."
     met = (

@@ -47,7 +47,7 @@ class epsilon_lost_in_half_precision:
 
 @record
 class cosine_in_half_precision:
-    symptom = "With mixed precision training stalls early: all angles under 1° look the same."
+    symptom = "With a cosine in half precision all angles under 1° look the same."
     why = (
         "A cosine near 1 rounds to a multiple of 2^-11 in float16, so the smallest angle above 0 that it can "
         "tell is 1.79°, and the next 2.53°. The embedding itself is not so coarse: its coordinates know the "
