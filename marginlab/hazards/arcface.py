@@ -106,7 +106,9 @@ class sine_from_the_cosine:
 
 @record
 class clip_before_acos:
-    symptom = "No NaN any more; the examples nearest to their class have gradient 0, and nothing says so."
+    symptom = (
+        "No NaN any more; nearest to its class an example's true logit has gradient 0, and nothing says so."
+    )
     why = (
         "A clipped value has no gradient. c is above 1 - 1e-5 for all θ below 4.5e-3, and there the error "
         "of the gradient is 100 %. Clipping at 1e-7 only moves the place, and leaves the error that rounding "
@@ -225,10 +227,11 @@ class jump_of_the_easy_margin:
 
 @record
 class angle_held_at_pi:
-    symptom = "Examples far from their class have loss but no gradient."
+    symptom = "Examples far from their class have loss, and no pull of their own class."
     why = (
         "min(θ + m, π) keeps the cosine from turning back, and makes it constant: for θ above π - m the "
-        "slope is 0. The examples that need the push most are those that get none."
+        "slope is 0. The examples that need the push most get none of it from their own class; only the "
+        "other classes push them, and not always towards it."
     )
     cure = "`geometry.ucos(θ + m)` falls there, with slope -|sin(θ + m)|."
     met = (
