@@ -2,7 +2,8 @@
 
 import { follow } from "./course.js";
 import { simd } from "./kernels.js";
-import { PIXELS, pack, plain, unpack } from "./network.js";
+import { plain } from "./loops.js";
+import { PIXELS, pack, unpack } from "./network.js";
 import { IMAGES } from "./tables.js";
 
 /** The two sets and the sample from a file of images: two pixels a byte, then labels, then the sample's indices. */
