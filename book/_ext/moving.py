@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from docutils import nodes
+from lighter import lighter
 from nbformat.v4 import new_markdown_cell
 from sphinx.errors import ExtensionError
 from translated import _, script_words
@@ -69,8 +70,8 @@ def look() -> dict[str, Any]:
 
 
 def _light(text):
-    """Without indents, spaces that code does not need, and comments within lines: types, and at the ends."""
-    text = re.sub(r"^[ \t]+| // .*$|/\*\* @type .*?\*/ ", "", text, flags=re.M)
+    """`lighter`, and without indents and spaces that code does not need."""
+    text = re.sub(r"^[ \t]+", "", lighter(text), flags=re.M)
     text = re.sub(r"\{ ([\w, ]+) \}", r"{\1}", text).replace(" => ", "=>")
     return re.sub(r"(?<=[,;{(\[])\n+|\n(?=\n)", "", text)  # every statement has its semicolon
 
