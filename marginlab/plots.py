@@ -30,6 +30,7 @@ from numpy.typing import ArrayLike
 
 __all__ = [
     "COLOURS",
+    "DASHES",
     "PALETTE",
     "STYLE",
     "class_directions",
@@ -73,6 +74,9 @@ COLOURS = {
     "arcface": PALETTE[4],
     "combined": PALETTE[3],
 }
+
+# Beside the colours, for whoever tells no colours apart: the first curve, the second …
+DASHES = ("-", (0, (5, 1.6)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
 
 INK, FAINT = "#2b2d33", "#c9ccd3"
 PHONE = 340  # px: the width of a phone's column, at which text must still be read

@@ -526,6 +526,28 @@ def test_what_the_bundler_does_not_know_it_refuses(tmp_path, text):
         bundle.bundle("odd", here=tmp_path)
 
 
+def test_an_import_of_what_is_not_exported_is_refused(tmp_path):
+    (tmp_path / "a.js").write_text("export const a = 1;\nconst b = 2;\n")
+    (tmp_path / "c.js").write_text('import { a, b } from "./a.js";\nexport const c = a + b;\n')
+    with pytest.raises(ValueError, match=r"c\.js imports \['b'\], which a\.js does not export"):
+        bundle.bundle("c", here=tmp_path)
+
+
+def test_a_bundle_is_without_comments_and_their_like_in_texts_stays(tmp_path):
+    text = """// whole
+/** A function.
+ * @param {number} x of two
+ */
+export const a = "http://b"; // at the end
+
+export const f = (x) => /** @type {any} */ (x);
+"""
+    (tmp_path / "a.js").write_text(text)
+    made = bundle.bundle("a", here=tmp_path)
+    assert made.split("\n")[1:3] == ['const a = "http://b";', "const f = (x) => (x);"]
+    assert not any(word in made for word in ("whole", "A function", "at the end", "@type", "\n\n"))
+
+
 def test_two_modules_of_one_name_are_refused(tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "a.js").write_text("export const a = 1;\n")

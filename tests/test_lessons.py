@@ -38,6 +38,14 @@ every_lesson = pytest.mark.parametrize(
 )
 
 
+@every_lesson
+def test_a_legend_tells_by_more_than_colours(path):
+    """What the book's own functions draw is named at its place; a cell that draws names by a legend."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code" and ".legend(" in cell.source:
+            assert re.search(r'\bDASHES|\bls\b|\bhatch=|"hatch"|\bmark\b', cell.source), cell.id
+
+
 def parsed(source):
     """A cell's code, without the lines that only IPython reads."""
     return ast.parse(re.sub(r"^%.*$", "", source, flags=re.M))

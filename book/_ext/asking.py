@@ -17,7 +17,6 @@ from typing import Any
 
 import yaml
 from docutils import nodes
-from lighter import lighter
 from nbformat.v4 import new_markdown_cell
 from sphinx.errors import ExtensionError
 from translated import _, beside, unexecuted
@@ -516,7 +515,7 @@ def script(root: Path) -> str:
 def _write(app):
     static = app.outdir / "_static"
     static.mkdir(parents=True, exist_ok=True)
-    (static / "asking.js").write_text(lighter(script(Path(app.srcdir))), encoding="utf-8")
+    (static / "asking.js").write_text(script(Path(app.srcdir)), encoding="utf-8")
 
 
 def setup(app):

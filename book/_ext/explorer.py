@@ -16,7 +16,6 @@ import re
 from pathlib import Path
 
 from docutils import nodes
-from lighter import lighter
 from sphinx import addnodes
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
@@ -35,7 +34,7 @@ def _write(app):
     static = app.outdir / "_static"
     static.mkdir(parents=True, exist_ok=True)
     for name, text in page.files().items():
-        (static / name).write_text(lighter(text), encoding="utf-8")
+        (static / name).write_text(text, encoding="utf-8")
 
 
 def _explorers(doctree):

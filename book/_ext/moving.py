@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 from docutils import nodes
-from lighter import lighter
 from nbformat.v4 import new_markdown_cell
 from sphinx.errors import ExtensionError
 from translated import _, script_words
@@ -70,8 +69,8 @@ def look() -> dict[str, Any]:
 
 
 def _light(text):
-    """`lighter`, and without indents and spaces that code does not need."""
-    text = re.sub(r"^[ \t]+", "", lighter(text), flags=re.M)
+    """Without indents and spaces that code does not need."""
+    text = re.sub(r"^[ \t]+", "", text, flags=re.M)
     text = re.sub(r"\{ ([\w, ]+) \}", r"{\1}", text).replace(" => ", "=>")
     return re.sub(r"(?<=[,;{(\[])\n+|\n(?=\n)", "", text)  # every statement has its semicolon
 

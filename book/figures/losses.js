@@ -2,7 +2,7 @@
 
 import { floor, stretched } from "./margins.js";
 import { say } from "../../marginlab/explorer/js/say.js";
-import { Sketch, along, slider, tenth, ticks } from "./sketch.js";
+import { HALO, Sketch, along, slider, tenth, ticks } from "./sketch.js";
 import { fixed, grouped, short } from "./words.js";
 
 export const stretch = {
@@ -36,12 +36,15 @@ function plane(sketch, { x, y, reach }, factor) {
   const { look } = sketch;
   const [middle, level, radius] = [170, 124, 116];
   for (let digit = 0; digit < 10; digit += 1) {
-    const inside = x
-      .filter((_, k) => y[k] === digit)
+    const all = x.filter((_, k) => y[k] === digit);
+    const inside = all
       .map(([a, b]) => [(a * factor) / reach, (b * factor) / reach])
       .filter(([a, b]) => Math.max(Math.abs(a), Math.abs(b)) <= 1);
     const d = inside.map(([a, b]) => `M${tenth(middle + a * radius)} ${tenth(level - b * radius)}h0`).join("");
     sketch.add("path", { d, stroke: look.palette[digit], "stroke-width": 3, "stroke-linecap": "round", fill: "none" });
+    const [a, b] = [0, 1].map((i) => all.reduce((sum, point) => sum + point[i], 0));
+    const edge = (radius - 9) / Math.hypot(a, b);
+    sketch.text(middle + a * edge - 3, level - b * edge + 4, digit, HALO);
   }
   const frame = { x: middle - radius, y: level - radius, width: 2 * radius, height: 2 * radius };
   sketch.add("rect", { ...frame, fill: "none", stroke: look.faint });
@@ -68,7 +71,6 @@ export const lowest = {
       colour: look.colours.normface,
       points: along(x, 80).map((v) => [v, floor(count, v, plane)]),
       here: floor(count, scale, plane),
-      dash: plane ? "none" : "6 4",
     }));
     sketch.series([flat, far], scale, [180, sketch.box.top + 8]);
     const sure = ({ here }) => say`${short(here)}, a probability of ${fixed(100 * Math.exp(-here), 1)} %`;

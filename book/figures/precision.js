@@ -14,7 +14,7 @@ import {
   truth,
 } from "./rounding.js";
 import { say } from "../../marginlab/explorer/js/say.js";
-import { Sketch, along, slider, ticks } from "./sketch.js";
+import { HALO, Sketch, along, slider, ticks } from "./sketch.js";
 import { fixed, short } from "./words.js";
 
 const tens = (powers) => powers.map((n) => 10 ** n);
@@ -86,13 +86,8 @@ export const digitByDigit = {
     sketch.upright(angle, look.ink);
     sketch.mark(angle, Number.isNaN(here.byCosine) ? 1 : here.byCosine + 1e-10, naive);
     sketch.mark(angle, here.bySine + 1e-10, cured);
-    sketch.legend(
-      [
-        [say`arccos of the cosine`, naive],
-        [say`atan2 of sine and cosine`, cured],
-      ],
-      150,
-    );
+    sketch.text(150, sketch.Y(1e-3), say`arccos of the cosine`, HALO);
+    sketch.text(150, sketch.Y(1e-9), say`atan2 of sine and cosine`, HALO);
     digits(sketch, Math.cos(angle).toFixed(12), here.cosine.toFixed(12), naive);
     return sketch.told(said(angle, here));
   },
@@ -140,21 +135,27 @@ export const guards = {
     };
     const sketch = new Sketch({ look, x: ANGLE, y, high: 250 });
     const ways = WAYS(epsilon);
-    const colours = { open: look.palette[5], clip: look.colours.naive, sine: look.colours.cured };
-    for (const [name, colour] of Object.entries(colours)) {
+    const lines = [
+      ["open", say`clip at 1`, look.palette[5], "none", 6],
+      ["clip", say`clip at ${short(epsilon)}`, look.colours.naive],
+      ["sine", say`rejection and atan2`, look.colours.cured, "6 3"],
+    ];
+    for (const [name, , colour, dash = "none", width = 2.2] of lines) {
       const found = along(ANGLE, 96).map((theta) => [theta, spread(theta, ways[name])]);
       sketch.curve(
         found.map(([theta, it]) => [theta, it.median]),
         colour,
-        { "stroke-width": name === "open" ? 5 : 2.2 },
+        { "stroke-width": width, "stroke-dasharray": dash },
       );
       for (const [theta] of found.filter(([, it], k) => it.broken && k % 3 === 0))
         cross(sketch, sketch.X(theta), sketch.box.top - (name === "open" ? 2 : -6), colour);
     }
     sketch.upright(angle, look.ink);
-    const rows = [say`clip at ${short(epsilon)}`, say`clip at 1`, say`rejection and atan2`];
-    const legend = [colours.clip, colours.open, colours.sine].map((colour, k) => [rows[k], colour]);
-    sketch.legend(legend, 60, sketch.box.bottom - 38);
+    sketch.legend(
+      lines.map(([, ...line]) => line),
+      60,
+      sketch.box.bottom - 38,
+    );
     return sketch.told(guarded(epsilon, angle, ways));
   },
 };

@@ -25,7 +25,7 @@ export const pastPi = {
     const { naive, sphereface } = look.colours;
     const rows = [
       { name: say`unrolled`, colour: sphereface, points: line(ucos) },
-      { name: say`plain cosine`, colour: naive, points: line(cos), dash: "6 4" },
+      { name: say`plain cosine`, colour: naive, points: line(cos) },
     ];
     sketch.series(rows, 180 / m, [66, sketch.Y(-2.6)]);
     return sketch.told(counted(data, moment, m));

@@ -2,7 +2,8 @@
 
 export const WIDE = 340;
 const PAD = { left: 52, right: 20, top: 26, bottom: 40 };
-const HALO = { stroke: "#fff", "stroke-width": 3, "paint-order": "stroke" };
+const DASHES = ["none", "6 3", "2 2", "9 3 2 3"]; // for whoever tells no colours apart
+export const HALO = { stroke: "#fff", "stroke-width": 3, "paint-order": "stroke" };
 const { log10, max, min } = Math;
 
 /** A value's share of an axis {from, to, log?}; and the value at a share. */
@@ -78,24 +79,25 @@ export class Sketch {
     this.add("line", { ...at, stroke, "stroke-width": 1.4, "stroke-dasharray": "5 3", ...options });
   }
 
-  /** Names of curves with their colours, in a column, on a ground that covers what runs behind: [[words, colour, dashed?], …] */
+  /** Names of curves with their colours, in a column, on a ground that covers what runs behind: [[words, colour, dash?, width?], …] */
   legend(rows, x = this.box.left + 8, y = this.box.top + 8) {
     const width = 28 + 6.3 * max(...rows.map(([words]) => words.length)); // of the letters, about
     const height = 15 * rows.length;
     this.add("rect", { x: x - 3, y: y - 8, width: tenth(width), height, fill: "#fff", "fill-opacity": 0.86 });
-    for (const [k, [words, stroke, dash = "none"]] of rows.entries()) {
+    for (const [k, [words, stroke, dash = "none", thick = 3]] of rows.entries()) {
       const at = y + 15 * k;
-      this.add("line", { x1: x, x2: x + 16, y1: at, y2: at, stroke, "stroke-width": 3, "stroke-dasharray": dash });
+      this.add("line", { x1: x, x2: x + 16, y1: at, y2: at, stroke, "stroke-width": thick, "stroke-dasharray": dash });
       this.text(x + 21, at + 4, words, HALO);
     }
   }
 
   /**
    * Curves with their names, a line across at an x, and on each curve where it is met.
-   * rows: {name, colour, points, here?, dash?}[]; place: of the names, [x, y] in px.
+   * named: {name, colour, points, here?}[]; place: of the names, [x, y] in px.
    */
-  series(rows, x, place) {
-    for (const { colour, points, dash = "none" } of rows) this.curve(points, colour, { "stroke-dasharray": dash });
+  series(named, x, place) {
+    const rows = named.map((row, k) => ({ ...row, dash: DASHES[k] }));
+    for (const { colour, points, dash } of rows) this.curve(points, colour, { "stroke-dasharray": dash });
     this.upright(x, this.look.ink);
     for (const { colour, here } of rows) if (Number.isFinite(here)) this.mark(x, here, colour);
     this.legend(

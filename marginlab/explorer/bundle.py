@@ -44,7 +44,12 @@ IMAGES = {
     "all": {"train": 60000, "test": 10000, "epochs": RECIPE.epochs},
 }
 IMPORT = re.compile(r'^import (\{[^}]*\}) from "(\.[./\w]*/(\w+)\.js)";$', re.MULTILINE)
-COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*(?:(?!\*/).)*\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
+# A page is light, and whoever reads the code reads the modules: comments on lines of their own and at the
+# ends of lines, types, and empty lines.
+COMMENT = re.compile(
+    r"^[ \t]*(?://[^\n]*|/\*\*(?:(?!\*/).)*\*/[ \t]*)?\n| //[ ][^\n]*$|/\*\*[ ]@type[ ][^\n]*?\*/[ ]",
+    re.MULTILINE | re.DOTALL,
+)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))", re.MULTILINE)
 
 
@@ -72,7 +77,7 @@ def _tables():
         "GRAMMAR": GRAMMAR,
         "CHALLENGES": CHALLENGES,
     }
-    return "\n".join(f"export const {name} = {json.dumps(table)};" for name, table in tables.items())
+    return "".join(f"export const {name} = {json.dumps(table)};\n" for name, table in tables.items())
 
 
 def source(path: Path) -> str:
@@ -110,20 +115,23 @@ def bundle(*names: str, here: Path = HERE) -> str:
     be given too, and `$name` is what it has returned. here: their folder, where it is not the explorer's.
 
     Raises:
-        ValueError: for an import or an export of another kind than those that the modules have, and for
-            two modules of one name.
+        ValueError: for an import or an export of another kind than those that the modules have, for an
+            import of what a module does not export, and for two modules of one name.
     """
-    return "\n".join(_wrapped(path.stem, source(path)) for path in order(*names, here=here))
+    exports: dict[str, list[str]] = {}
+    return "".join(_wrapped(path.stem, source(path), exports) for path in order(*names, here=here))
 
 
-def _wrapped(name, text):
-    exports = EXPORT.findall(text)
+def _wrapped(name, text, exports):
+    for imported, _, other in IMPORT.findall(text):
+        if missing := set(re.findall(r"\w+", imported)) - set(exports[other]):
+            raise ValueError(f"{name}.js imports {sorted(missing)}, which {other}.js does not export")
+    exports[name] = EXPORT.findall(text)
     text = EXPORT.sub("", IMPORT.sub(r"const \1 = $\3;", text))
     left = re.search(r"^(import|export)\b.*", text, re.MULTILINE)
     if left:
         raise ValueError(f"{name}.js must import and export as the others do, got {left[0]!r}")
-    text = COMMENT.sub("", text)  # a page is light; whoever reads the code reads the modules
-    body = f"() => {{\n{text}\nreturn {{ {', '.join(exports)} }};\n}}"
+    body = f"() => {{\n{COMMENT.sub('', text)}return {{ {', '.join(exports[name])} }};\n}}"
     return f"const {name}Module = {body};\nconst ${name} = {name}Module();\n"
 
 

@@ -172,7 +172,7 @@ class length_held_in_its_box:
 
 @record
 class easy_margin_by_default:
-    symptom = "MagFace's loss of half-trained images jitters: at 90° a small turn changes it by many units."
+    symptom = "MagFace's loss of half-trained images can jump: at 90° a small turn changes it by many units."
     why = (
         "`easy_margin=True` is the default, and what builds the model passes no other: cos(θ + m) is used "
         "where cos θ > 0, plain cos θ elsewhere. The jump at 90° is sin m, and m grows with the length."

@@ -25,7 +25,9 @@ record = record_of("05_arcface")
 
 @record
 class acos_at_one:
-    symptom = "The loss is NaN at the step where an embedding meets its class direction."
+    symptom = (
+        "An embedding meets its class direction: the weights become NaN, and the loss from the next step on."
+    )
     why = (
         "d acos(c)/dc = -1/√(1 - c²), infinite at c = ±1, and the chain rule multiplies it by ∇c, which is 0 "
         "there: ∞·0 is NaN. It need not be exact: the largest float32 below 1 is the cosine of 3.5e-4, and "
@@ -62,7 +64,10 @@ class acos_at_one:
 
 @record
 class sine_from_the_cosine:
-    symptom = "NaN in the middle of a training that went well; on our digits in two or three dimensions only."
+    symptom = (
+        "NaN in a training that went well until then. (On our digits the arccos, whose derivative is as "
+        "infinite, does it in two or three dimensions only.)"
+    )
     why = (
         "d√(1 - c²)/dc = -c/√(1 - c²), infinite at c = 1. Before that it is merely wrong: near 1 float32 "
         "counts in steps of 6e-8, so that at θ = 1e-3 few digits are left in 1 - c² and the gradient is off "
@@ -174,7 +179,7 @@ class turned_back_past_pi:
 
 @record
 class jump_of_the_fallback:
-    symptom = "The loss of hard examples jitters: a tiny turn changes their logit by several units."
+    symptom = "The loss of hard examples can jump: a tiny turn changes their logit by several units."
     why = (
         "Past π - m the usual code takes cos θ - m sin m instead. At θ = π - m the two are -1 and "
         f"{-math.cos(0.5) - 0.5 * math.sin(0.5):.3f} for m = 0.5: ψ jumps, by "

@@ -15,7 +15,7 @@ record = record_of("07_beyond_mnist")
 class epsilon_lost_in_half_precision:
     symptom = "The guard against NaN works in float32; with mixed precision the NaN is back."
     why = (
-        "An epsilon below the type's resolution is 0: 1 - 1e-5 and 1 - 1e-7 both round to 1 in float16, "
+        "An epsilon below the type's resolution is lost beside 1: 1 - 1e-5 and 1 - 1e-7 are 1 in float16, "
         "whose largest number below 1 is .99951, the cosine of 1.79°. In bfloat16 it is .99609, or 5.07°."
     )
     cure = "No epsilon at all: heads lift half precision to float32, and `geometry.angle` needs no guard."
@@ -83,7 +83,7 @@ class gradient_through_the_cosine:
         "s = 64, m = 0.5. The factor that follows, ∇cos θ, is of length sin θ: the product is at most s, "
         "but it is computed as ∞ times a small number, or ∞·0 = NaN. With an exact angle, that is: a float16 "
         "cosine knows no angle between 0 and 1.79°, so where the cosine itself is in half precision one "
-        "meets ∞·0 and nothing else."
+        "meets ∞·0 only, or, with the loss scaled up, ∞ at larger angles too."
     )
     cure = "Go through the angle: |d logit/dθ| ≤ s always, and |∇θ| = 1/‖x‖. Heads do so, in float32."
     met = ("derived here: 65504 = (2 - 2^-10)·2^15; no report of it is known to us",)

@@ -19,7 +19,7 @@ class embedding_of_zero:
     symptom = "One image makes the whole batch NaN: a black one, or one after which every ReLU is shut."
     why = (
         "x/‖x‖ is 0/0 at the zero vector, and its derivative is no better. One NaN in a batch makes the "
-        "mean loss NaN, and the step that follows makes every weight NaN."
+        "mean loss NaN, and the step that follows makes the weights of the head and of the last layer NaN."
     )
     cure = "`geometry.unit` leaves the zero vector zero, with gradient 0: its cosine with everything is 0."
     met = (
@@ -235,7 +235,7 @@ class scale_too_large:
         "derived here: e^-90",
     )
     axis, quantity = "number of classes on the circle", "slope of the loss in θ, half-way to the border"
-    see = "At s = 64 few classes leave nothing to learn from; the smaller scale keeps pulling."
+    see = "At s = 64 few classes leave nothing to learn from half-way to the border; the smaller scale pulls."
     points = (2, 3, 5, 10)
 
     def naive(classes):

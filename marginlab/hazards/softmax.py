@@ -89,12 +89,12 @@ class loss_stuck_at_69:
         "for every batch, and the labels had the wrong type: where no label is found, the guard speaks too."
     )
     cure = (
-        "Cross-entropy from logits. A loss that repeats to the digit is a guard speaking, not the model: "
+        "Cross-entropy from logits. A loss that stands at -ln of a tiny number is a guard speaking: "
         "then print the labels too, their type and their range."
     )
     met = ("deepinsight/insightface#1437",)
     axis, quantity = "how far the true logit is behind", "loss (nats)"
-    see = "The loss should equal the distance; the guarded one stops at 69.0776."
+    see = "Far behind, the loss equals the distance; the guarded one stops at 69.0776."
     points = (1.0, 10.0, 50.0, 69.0, 70.0, 100.0, 128.0)
 
     def naive(behind):

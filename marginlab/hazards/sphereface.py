@@ -18,7 +18,7 @@ class multiplied_past_pi:
     )
     why = (
         "cos(mθ) has its first minimum at θ = π/m, 45° for m = 4, and turns up again: at 90° it is "
-        "back at 1. From π/m to 2π/m a worse angle gets a better logit, and training pushes the wrong way; "
+        "back at 1. From π/m to 2π/m a worse angle gets a better logit, which pushes the wrong way; "
         "beyond, the sign goes on changing."
     )
     cure = "Unroll the cosine: ψ(θ) = ucos(mθ) falls all the way. It is SphereFace's ψ, for any real m."

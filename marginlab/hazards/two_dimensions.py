@@ -15,8 +15,8 @@ class relu_on_the_embedding:
     symptom = "All ten classes are pressed into one quarter of the picture, and some never come apart."
     why = (
         "ReLU sets negative coordinates to 0, so a 2-D embedding can point only from 0° to 90°. Of ten "
-        "directions 36° apart three lie there; the embedding of any other is turned away from it, and in "
-        "the third quadrant becomes the zero vector, which has no direction."
+        "directions 36° apart two or three lie there; the embedding of any other is turned away from it, and "
+        "in the third quadrant becomes the zero vector, which has no direction."
     )
     cure = "End the encoder in a linear layer, as those in `marginlab.encoders` do."
     met = ("KevinMusgrave/pytorch-metric-learning#462",)
