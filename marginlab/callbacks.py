@@ -26,7 +26,8 @@ class MarginWatch(keras.callbacks.Callback):
     `history` has one dict an epoch, over the batch, with θ the angle between an
     embedding and its own class direction:
 
-    - ``near_ends``: share with θ within 1e-3 of 0 or π, where acos has lost the angle.
+    - ``near_ends``: share with θ within 1e-3 of 0 or π, where acos is off by per cents at the least, and
+      below 3.5e-4 has lost the angle.
     - ``past_pi``: share with m₁θ + m₂ > π (θ past π/m or π - m), where a plain cosine
       would turn back up.
     - ``largest_slope``: largest \\|∂logit/∂cos θ\\| = S·\\|ψ'(θ)\\|/sin θ, the factor that a
@@ -35,7 +36,7 @@ class MarginWatch(keras.callbacks.Callback):
 
     ``past_pi`` and ``largest_slope`` are None for a head whose margins are no numbers, but its own ψ's.
 
-    `first_nan` is None, or words: where the first NaN or infinity was, and its cause.
+    `first_nan` is None, or words: where the first NaN or infinity was, and a likely cause.
 
     Use it with a `MarginClassifier`: ``model.fit(..., callbacks=[MarginWatch(x, y)])``.
     """
@@ -136,13 +137,13 @@ class MarginWatch(keras.callbacks.Callback):
             )
         where = f"First place: {bad[0]}. "
         last = self.history[-1] if self.history else self._before
-        if last["near_ends"] > 0:
-            return where + (
-                f"{last['near_ends']:.1%} of the embeddings lay on their class direction or opposite it: "
-                "a head that takes acos of a cosine has an infinite gradient there."
-            )
         if last["norms"][1] > 1e4:
             return where + f"Embeddings had grown to {last['norms'][1]:.3g}: lower the learning rate."
+        if last["near_ends"] > 0:
+            return where + (
+                f"{last['near_ends']:.1%} of the embeddings lay within {NEAR:g} of their class direction or "
+                "its opposite: in a head that takes acos of a cosine a factor of the gradient has no bound there."
+            )
         return where + "One step's gradient did this: lower the learning rate, or look at the loss."
 
 

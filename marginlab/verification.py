@@ -115,7 +115,8 @@ class Threshold:
         value: accept a pair whose similarity is at least this; infinite where nothing can be accepted.
         far, tar: the rates on these pairs.
         interval: of the value, (low, high), by the bootstrap.
-        enough: whether there are pairs enough to claim the rate that was asked for.
+        enough: whether there are at least 3/far pairs of strangers. With fewer the rate cannot be claimed
+            even if none is accepted; with more it may still be missed.
         words: all this as people say it.
     """
 
@@ -225,8 +226,9 @@ class Calibration:
 def calibrate(similarity: ArrayLike, same: ArrayLike) -> Calibration:
     """A probability for each similarity: logistic regression, on pairs that nothing was trained on.
 
-    The softmax of a head is none: its scale is a setting of the training, and a cosine 0.1 above the others
-    at scale 64 has the odds exp(6.4), about 600 to 1, whether that is right in nine cases of ten or in six.
+    The softmax of a head is none: its scale is a setting of the training, and a cosine 0.1 above another
+    at scale 64 has the odds exp(6.4) against it, about 600 to 1, whether that is right in nine cases of ten
+    or in six.
 
     Platt, "Probabilistic Outputs for Support Vector Machines", 1999, with his targets: of n pairs of one
     person (n + 1)/(n + 2) instead of 1, and so 1/(n + 2) for 0, so that the slope stays finite where a
