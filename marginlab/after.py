@@ -1,6 +1,6 @@
 r"""Heads that came after ArcFace: a margin of the image, of the class, or of the training so far.
 
-Four are the one equation, ψ(θ) = ucos(m₁·θ + m₂) - m₃, with margins that are no numbers:
+Four are the one equation, ψ(θ) = ucos(m₁·θ + m₂) - m₃. No fixed number is the margin, or in AdaCos the scale:
 
 ==============  ===============  =========================  ================================
 head            m₂               m₃                         where the gradient stops
@@ -120,7 +120,7 @@ class AdaFace(CosineHead):
 
     μ and σ begin at 20 and 100, as published, and move in training only, with the batch of all replicas; rows
     that do not count leave them alone, and σ waits for two lengths. θ - m·ẑ may be negative, where ucos goes
-    on rising: the published code clips it, and gives good images no gradient there.
+    on rising: the published code clips it, and a good image's own logit has no gradient there.
     """
 
     margin = Held(_SETTINGS["adaface"]["margin"])
@@ -196,7 +196,7 @@ class MagFace(CosineHead):
     Meng et al., "MagFace: A Universal Representation for Face Recognition and Quality Assessment", 2021,
     §3: m rises from margins[0] at norms[0] = l to margins[1] at norms[1] = u in a straight line, and
     g(a) = 1/a + a/u². The margin shortens an embedding and g lengthens it; where the two balance is the
-    image's quality. The gradient stops nowhere.
+    image's quality. No gradient is stopped.
 
     The published code holds the length in [l, u] before it takes m and g: outside, neither has a gradient,
     and shorter embeddings train a plain ArcFace in silence. Here m is held, and g goes on: above u as it is,

@@ -142,7 +142,7 @@ class MarginWatch(keras.callbacks.Callback):
         if last["near_ends"] > 0:
             return where + (
                 f"{last['near_ends']:.1%} of the embeddings lay within {NEAR:g} of their class direction or "
-                "its opposite: in a head that takes acos of a cosine a factor of the gradient has no bound there."
+                "its opposite: in a head that takes acos of a cosine, a gradient has no bound there."
             )
         return where + "One step's gradient did this: lower the learning rate, or look at the loss."
 

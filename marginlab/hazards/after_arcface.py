@@ -83,10 +83,10 @@ class deviation_of_one_image:
 
 @record
 class good_images_without_gradient:
-    symptom = "The best images stop learning, a good way from their class direction."
+    symptom = "The best images are not pulled by their own class any more, a good way from its direction."
     why = (
         "AdaFace turns its angular margin round for good images, θ - m·ẑ, and that is negative for θ below "
-        "m·ẑ. Clipped to stay above 0 it has no gradient there: up to 23° for m = 0.4 and ẑ = 1."
+        "m·ẑ. Clipped to stay above 0 the true logit has no gradient there: up to 23° for m = 0.4, ẑ = 1."
     )
     cure = "`geometry.ucos` goes on for negative angles: `heads.AdaFace` has ψ = ucos(θ - m·ẑ) - m·(1 + ẑ)."
     met = ("mk-minchul/AdaFace: head.py clips theta + m_arc", "Kim et al. 2022, §3")
@@ -261,7 +261,7 @@ class jump_where_a_class_becomes_hard:
 
 @record
 class order_taken_for_rank:
-    symptom = "ElasticFace+ gives large margins to easy images, and small ones to hard."
+    symptom = "ElasticFace+ gives margins that have nothing to do with how hard an image is."
     why = (
         "The sorted draws are looked up with what argsort gave: image i gets the draw of the i-th image in "
         "order, where that of its own rank was meant. The two agree for permutations that undo themselves."
