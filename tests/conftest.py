@@ -29,30 +29,39 @@ LONGEST = [
 # Those that wait for the book, which is built while others run.
 LAST = ["test_pages"]
 
-# Files whose tests have many parameters that each compile something. Of each test `make test` takes so many
-# cases at most, spread evenly from the first to the last, and on other backends, which compile slowly, one;
-# `make test-all` (--full) takes them all.
+# Files, and single tests of them, that compile or open something for each of their cases. Of each test
+# `make test` takes so many cases at most, spread evenly from the first to the last, and on other backends,
+# which compile slowly, one; `make test-all` (--full) takes them all.
 SAMPLED = {
-    "test_numerics": 3,
-    "test_blockwise": 2,
-    "test_heads": 4,
-    "test_in_use": 1,
-    "test_classifier": 2,
-    "test_training": 2,
-    "test_after": 3,
-    "test_hooks": 1,
-    "test_answers": 8,
-    "test_walls": 4,
-    "test_zip": 1,
+    "test_after": 2,
+    "test_answers": 3,
+    "test_asking": 2,
+    "test_blockwise": 1,
     "test_checks": 8,
-    "test_room": 5,
-    "test_engine": 4,
-    "test_explorer": 2,
-    "test_explorer_page": 2,
-    "test_explorer_own": 2,
+    "test_chinese::test_a_page_in_both_themes_and_on_a_phone": 1,
+    "test_classifier": 1,
     "test_embed": 1,
+    "test_engine": 3,
+    "test_explorer": 1,
+    "test_explorer_own": 1,
+    "test_explorer_page": 1,
+    "test_figures": 2,
     "test_gallery": 1,
-    "test_figures": 4,
+    "test_heads": 4,
+    "test_hooks": 1,
+    "test_in_use": 1,
+    "test_mathematics": 4,
+    "test_numerics": 3,
+    "test_pages::test_page_from_a_file": 6,
+    "test_pages::test_page_is_painted_before_any_script_comes": 6,
+    "test_receipts": 2,
+    "test_room": 3,
+    "test_scene": 1,
+    "test_sheet_pages": 3,
+    "test_training": 1,
+    "test_walk": 1,
+    "test_walls": 3,
+    "test_zip": 1,
 }
 
 
@@ -75,7 +84,8 @@ def sampled(items):
     for item in items:
         tests.setdefault((item.path, item.cls, getattr(item, "originalname", item.name)), []).append(item)
     for (path, *_), cases in tests.items():
-        most = SAMPLED.get(path.stem, len(cases)) if BACKEND == "tensorflow" else 1
+        name = f"{path.stem}::{getattr(cases[0], 'originalname', cases[0].name)}"
+        most = SAMPLED.get(name, SAMPLED.get(path.stem, len(cases))) if BACKEND == "tensorflow" else 1
         step = (len(cases) - 1) / max(1, most - 1)
         yield from cases if len(cases) <= most else (cases[round(k * step)] for k in range(most))
 

@@ -370,7 +370,6 @@ def test_without_scripts_and_on_paper_everything_is_shown(book, browser, page):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_prediction_is_accessible_and_fits_a_phone_before_and_after(book, page, theme):
     opened(page, book, LESSONS[5])
-    page.add_style_tag(content="* { transition: none !important; }")
     page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
     fields = page.locator("fieldset.marginlab-prediction")
     drag(page, fields.nth(1).locator("svg"), [(0.9, 0.4), (0.2, 0.6)])

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-FILES = ["test_geometry.py", "test_heads.py", "test_numerics.py", "test_formula_head.py"]
-# These compile a model a test, which takes minutes on another backend: with --full.
-MODELS = ["test_blockwise.py", "test_hooks.py", "test_after.py", "test_in_use.py"]
+FILES = ["test_geometry.py", "test_heads.py", "test_numerics.py"]
+# These compile more, and most a model a test, which takes minutes on another backend: with --full.
+MORE = ["test_formula_head.py", "test_blockwise.py", "test_hooks.py", "test_after.py", "test_in_use.py"]
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
@@ -20,7 +20,7 @@ def test_heads_on(backend, request):
         missing = f"{backend} is not installed (the bench extra brings torch)"
         # `make test-all` installs it, and promises it.
         pytest.fail(missing) if request.config.getoption("full") else pytest.skip(missing)
-    full = ["--full", *MODELS] if request.config.getoption("full") else []
+    full = ["--full", *MORE] if request.config.getoption("full") else []
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *full, *FILES],
         cwd=HERE,

@@ -234,6 +234,7 @@ def test_fit_in_every_mode(settings):
     np.testing.assert_allclose(losses(model(loss, **settings)), losses(model()), rtol=1e-4)
 
 
+@pytest.mark.full
 def test_metrics_are_only_what_is_asked_for():
     m = model(blockwise.BlockwiseCrossentropy(label_smoothing=0.1))
     assert set(m.fit(IMAGES, DIGITS, verbose=0).history) == {"loss"}
@@ -317,6 +318,7 @@ def test_a_sample_may_be_of_no_wrong_class():
         assert all(np.isfinite(g).all() for g in grads)
 
 
+@pytest.mark.full
 def test_sampling_trains_and_draws_anew_in_each_step(tmp_path):
     """Images that are all alike, a rate of 0, a ragged last batch: losses differ by the draw alone."""
     m = model(blockwise.SampledCrossentropy(share=0.3, block_size=1, seed=0))

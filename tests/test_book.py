@@ -64,7 +64,6 @@ def test_every_other_page_that_is_built(book, page, request):
         found = []
         # Modules' pages are all made alike, of thousands of words that axe looks at one by one.
         if name not in code[1:]:
-            page.add_style_tag(content="* { transition: none !important; }")
             found += axe(page)
             page.evaluate("document.documentElement.dataset.theme = 'dark'")
             found += axe(page)

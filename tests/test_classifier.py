@@ -55,6 +55,7 @@ def test_pixels_of_any_type_are_the_same_pixels():
     np.testing.assert_allclose(m.embed(X[:9]), m.embed(X[:9].astype("float32")), atol=1e-5)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("jit_compile", [True, False])
 def test_weights_of_samples_and_classes(jit_compile):
     m = model(jit_compile=jit_compile)

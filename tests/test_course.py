@@ -589,6 +589,7 @@ def changed(before, after):
     return sorted(name for name in before if before[name] != after.get(name))
 
 
+@pytest.mark.full
 def test_grading_touches_only_what_it_grades(thrice):
     """Grade 05, then 04, then three late hand-ins of 05: what was there is there, to the byte."""
     _, (first, second, third), _ = thrice
@@ -621,6 +622,7 @@ def test_late_hand_ins_stand_in_the_table_beside_the_earlier_ones_and_marks_by_h
         assert "Well done." in [each.comment for each in comments]
 
 
+@pytest.mark.full
 def test_a_student_who_hands_in_again_is_graded_anew_and_nobody_else(thrice, tmp_path):
     out = tmp_path / "graded"
     shutil.copytree(thrice[0], out)
@@ -708,6 +710,7 @@ def descendants(text):
     return found
 
 
+@pytest.mark.full
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
 def test_ctrl_c_stops_grading_and_says_what_was_graded(tmp_path):
     """A real SIGINT, sent when one submission has been graded and the next is at work."""

@@ -147,6 +147,7 @@ def opened(page):
     return dialog
 
 
+@pytest.mark.full
 def test_the_dialog_makes_a_link_and_a_line_that_work_elsewhere(served, foreign, page):
     page.goto(f"{served}lessons/05_arcface/lesson.html#explorer?head=cosface&margin=0.4&seed=3")
     page.wait_for_selector(DONE)
@@ -178,6 +179,7 @@ def test_the_dialog_makes_a_link_and_a_line_that_work_elsewhere(served, foreign,
     expect(frame.locator("[name=seed]")).to_be_disabled()
 
 
+@pytest.mark.full
 def test_from_a_file_the_dialog_asks_where_on_the_web_the_book_is(book, page):
     page.goto((book / "lessons/05_arcface/lesson.html").as_uri())
     dialog = opened(page)
@@ -194,7 +196,6 @@ def test_from_a_file_the_dialog_asks_where_on_the_web_the_book_is(book, page):
             '<iframe src="https://example.org/&quot;>&lt;b>book/embed.html#explorer?head=arcface&amp;margin='
         )
     )
-    page.add_style_tag(content="* { transition: none !important; }")
     assert axe(page) == []
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     assert axe(page) == []

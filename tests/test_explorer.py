@@ -280,6 +280,7 @@ def test_comparisons_that_the_sliders_do_not_have(asked, words):
         marginlab.compare("arcface", "cosface", **asked)
 
 
+@pytest.mark.full
 def test_a_comparison_may_have_one_scale_and_a_broken_side():
     both = marginlab.compare("normface", "arcface", scale=30.0, naive=(None, "acos"))
     whole, broken = both.explorers
@@ -529,6 +530,7 @@ def has_margin(settings):
     return settings["head"] != "softmax" and tuple(margins(settings)) != (1, 0, 0)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("width", [360, 1060])
 def test_no_words_on_a_picture_touch_or_leave_it(view, width):
     view.set_viewport_size({"width": width, "height": 900})
@@ -684,6 +686,7 @@ def test_axes_say_what_they_are_and_go_to_the_top(view, settings):
     assert "step" in names
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("width", [360, 560, 760, 1060])
 def test_what_is_said_moves_nothing_that_is_shown(view, width):
     """Where pictures and buttons stand, through all heads, naive forms, moments, notices, and a death."""
@@ -1103,6 +1106,7 @@ def test_both_lives_draw_the_same_frame_alike(browser, page, explorer, tmp_path)
 # The reader's own ψ.
 
 
+@pytest.mark.full
 def test_a_formula_is_trained_and_what_is_none_is_told():
     explorer = explore("own", psi="ucos(theta + m)")
     assert list(explorer.sliders) == ["m", "scale"]

@@ -107,6 +107,7 @@ def test_dragged_past_what_can_be_held_it_says_so(notebook):
     told(notebook, "right after.*No arrangement of 10 classes in the plane can satisfy this margin")
 
 
+@pytest.mark.full
 def test_of_two_hundred_moves_the_last_wins(notebook):
     handle(notebook).focus()
     notebook.keyboard.press("Home")

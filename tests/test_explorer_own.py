@@ -143,6 +143,7 @@ def test_of_a_link_what_can_be_is_taken_and_the_rest_is_told(v8, query):
 # ---- The engine ----
 
 
+@pytest.mark.full
 def test_the_formula_of_arcface_gives_the_very_frames_of_arcface_in_the_page():
     with Engine() as engine:
         theirs = engine.run({"head": "arcface", "margin": 0.3, "scale": 30.0, "seed": 0, "naive": None})
@@ -228,6 +229,7 @@ def test_a_pause_trains_and_no_key_does(open_page, site):
     assert re.match(r"9[56]", trained(page))
 
 
+@pytest.mark.full
 def test_a_formula_outlives_another_head(open_page, site):
     page = open_page(site / "one.html", f"#explorer?head=own&psi={quote('cos(theta) - m', safe='')}&m=0.2")
     trained(page)
@@ -244,6 +246,7 @@ def test_of_a_wrong_formula_in_a_link_the_reader_is_told(open_page, site):
     assert slider(page, "psi").input_value() == OWN_PSI
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 360)])
 def test_nothing_stands_in_the_way_of_who_cannot_see_it(open_page, site, theme, width):
     page = open_page(site / "one.html", color_scheme=theme, viewport={"width": width, "height": 900})

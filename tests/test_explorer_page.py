@@ -197,6 +197,7 @@ def feasible_steps(head):
                 yield {"head": head, "naive": None, "seed": 0} | given
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("head", "many"), [("sphereface", 31), ("cosface", 20), ("arcface", 13), ("combined", 21 + 11 + 18)]
 )
@@ -266,6 +267,7 @@ def test_a_cell_is_no_heavier_than_it_may_be(result):
     assert cell == built.html(SETTINGS, result)  # the same run gives the same page
 
 
+@pytest.mark.full
 def test_frames_of_other_images_are_refused():
     with pytest.raises(ValueError, match="result must have frames of 1000 test images, got 200"):
         built.html(SETTINGS, Trainer("arcface", epochs=1, frames=1, sample=200).retrain())
@@ -289,6 +291,7 @@ def test_by_keyboard_it_retrains_to_its_accuracy(open_page, site):
     assert sum(built.HEAVY in url for url in page.asked) == 1
 
 
+@pytest.mark.full
 def test_by_touch_on_a_phone_it_retrains(open_page, site):
     page = open_page(
         site / "one.html", viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True
@@ -349,6 +352,7 @@ def test_it_trains_at_once_with_the_first_images_and_all_take_over(open_page, si
     assert "of the 10,000 test images right after 750 more steps" in trained(page)
 
 
+@pytest.mark.full
 def test_whoever_says_where_it_will_end_is_told_the_gap(open_page, site):
     """And a tick stands on the accuracy."""
     page = open_page(site / "one.html")
@@ -402,6 +406,7 @@ def test_the_first_images_are_few_and_those_that_are_shown_are_among_them():
     np.testing.assert_array_equal(first[7000 * 99 :].view("<u2"), np.arange(1000))
 
 
+@pytest.mark.full
 def test_of_many_moves_the_last_wins(open_page, site):
     page = open_page(site / "one.html")
     slider(page, "margin").focus()
@@ -551,6 +556,7 @@ OVER = """([a, b]) => {
 }"""
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("size", SIZES)
 def test_a_run_that_broke_says_so_beside_its_picture_and_not_over_it(open_page, site, size):
     """With each form: what broke and what it costs, in red, all of it, and none over headline or plane."""
@@ -576,6 +582,7 @@ def test_a_run_that_broke_says_so_beside_its_picture_and_not_over_it(open_page, 
             assert re.search(r"\d+ of 1,000 digits (without a pull|pushed away)|no harm", bold.inner_text())
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("size", SIZES)
 def test_no_band_of_the_page_is_empty(open_page, site, size):
     """Slots have room for their longest text; at rest no more than two lines of it are blank."""
@@ -805,6 +812,7 @@ def test_the_ring_of_what_has_the_focus_is_whole(open_page, site, width):
         assert name == "SUMMARY" or cut == [], name
 
 
+@pytest.mark.full
 def test_from_here_on_the_address_has_the_moves_and_makes_them_again(open_page, site):
     """Of a run that is gone on from twice: in the picture, in the address, and from the address anew."""
     page = open_page(site / "one.html")
@@ -826,6 +834,7 @@ def test_from_here_on_the_address_has_the_moves_and_makes_them_again(open_page, 
     assert values == {"start": "on", "margin": "0.6", "scale": "20"}
 
 
+@pytest.mark.full
 def test_words_that_come_and_go_leave_the_picture_where_it_is(open_page, site):
     page = open_page(site / "one.html")
     for width in (1280, 760, 360):
@@ -848,6 +857,7 @@ def test_words_that_come_and_go_leave_the_picture_where_it_is(open_page, site):
         slider(page, "naive").select_option("")
 
 
+@pytest.mark.full
 def test_two_on_a_page_do_not_disturb_each_other(open_page, site):
     page = open_page(site / "two.html")
     slider(page, "seed").focus()
@@ -864,6 +874,7 @@ def test_two_on_a_page_do_not_disturb_each_other(open_page, site):
     )
 
 
+@pytest.mark.full
 def test_two_that_are_compared_have_one_seed(open_page, site):
     page = open_page(site / "pair.html")
     slider(page, "seed").focus()

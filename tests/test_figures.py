@@ -404,7 +404,6 @@ def test_a_page_with_figures_at_both_ends_is_accessible_and_narrow(book, page, n
     for end in ("min", "max"):
         page.set_viewport_size({"width": 1280, "height": 900})
         found = figures_of(page, book, name)
-        page.add_style_tag(content="* { transition: none !important; }")
         for figure in found.values():
             for slider in sliders(figure).all():
                 slider.evaluate(f"e => {{ e.value = e.{end}; e.dispatchEvent(new Event('input')); }}")

@@ -169,6 +169,7 @@ def test_five_signs_are_enrolled_by_keys_and_a_sixth_is_compared(page, site):
     assert asked == []
 
 
+@pytest.mark.full
 def test_another_run_asks_anew(page, site):
     page.goto(site.as_uri())
     keep_five(page, "cross")
@@ -198,7 +199,6 @@ def test_without_scripts_and_on_paper_a_sentence_stands_there(book, browser, pag
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_gallery_is_accessible_and_fits_a_phone(book, page, theme):
     load(page, (book / f"{STRANGERS}.html").as_uri())
-    page.add_style_tag(content="* { transition: none !important; }")
     page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
     keep_five(page)
     said = page.locator(".marginlab-said-of-signs")

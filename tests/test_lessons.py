@@ -182,6 +182,7 @@ def run_all_cells(page, url):
     until(page, f"{NOTEBOOK}.widgets.every(c => c.model.type != 'code' || c.model.executionCount)", 240)
 
 
+@pytest.mark.full
 def test_lesson_runs_in_jupyterlab_and_its_slider_retrains(lab, browser):
     page = browser.new_page(viewport={"width": 1300, "height": 1000})
     run_all_cells(page, f"{lab}/lab/tree/lessons/05_arcface/lesson.ipynb")

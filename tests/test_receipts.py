@@ -365,6 +365,7 @@ def test_a_receipt_of_the_page_is_true(open_page, site, tmp_path):
     assert [(row["verdict"], row["why"]) for row in rows] == [("true", "")] * 3
 
 
+@pytest.mark.full
 def test_only_a_run_that_has_ended_has_one(open_page, site):
     page = open_page(site / "one.html")
     assert handed(page, "Ada") == ""

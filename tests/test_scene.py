@@ -112,6 +112,7 @@ def test_on_phones_and_without_motion_each_item_has_its_picture(book, browser, o
     page.context.close()
 
 
+@pytest.mark.full
 def test_there_and_back_on_paper_and_in_other_windows(book, browser):
     page = opened(browser, book, viewport={"width": 1280, "height": 800})
     count = page.locator(".marginlab-explorer").count()

@@ -58,7 +58,9 @@ def test_a_release_is_served_by_a_python_that_has_nothing_installed(release, tmp
     shutil.copytree(ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("__pycache__"))
     command = [sys.executable, "-I", "-S", tmp_path / "book" / "serve.py", "--from", release, "--port", "0"]
     for _ in range(2):  # twice: what is unpacked already is unpacked anew
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        # What a shell starts in the background ignores Ctrl+C, and so does all that it starts.
+        heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **heard) as process:
             assert "unpacked and checked" in process.stdout.readline()
             address = re.search(r"http://\S+/", process.stdout.readline())[0]
             assert get(f"{address}book/intro.html")[0] == 200

@@ -154,7 +154,6 @@ def test_page(book, page, name):
     assert page.locator("article h1").inner_text().startswith(f"Exercises to chapter {int(name[:2])}")
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
     assert page.locator(".marginlab-fold[open]").count() == 0
-    page.add_style_tag(content="* { transition: none !important; }")
     page.evaluate("for (const it of document.querySelectorAll('details')) it.open = true")
     for theme in ("light", "dark"):
         page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")

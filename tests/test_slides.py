@@ -119,6 +119,7 @@ def test_the_speakers_notes_have_a_window_of_their_own(open_deck, page):
     assert not page.locator(".slide.now .notes").is_visible()
 
 
+@pytest.mark.full
 def test_a_deck_is_dark_where_the_system_is_and_light_on_paper(open_deck, page):
     page.emulate_media(color_scheme="dark")
     open_deck("05_arcface")

@@ -179,7 +179,6 @@ def test_terms_and_papers_have_cards_too(book, page):
 
 
 def test_a_card_is_accessible_in_both_themes(arcface):
-    arcface.add_style_tag(content="* { transition: none !important; }")
     for theme in ("light", "dark"):
         arcface.evaluate("theme => (document.documentElement.dataset.theme = theme)", theme)
         symbol(arcface, "theta").hover()

@@ -134,6 +134,7 @@ def test_some_digits_only():
     assert trainer.steps == math.ceil(5 * 18_956 / 120)  # 6,265 sevens, 6,742 ones, 5,949 nines
 
 
+@pytest.mark.full
 def test_other_labels_are_learnt_and_the_test_images_keep_theirs():
     (_, labels), _ = load_mnist()
     trainer = Trainer("normface", labels=(labels + 1) % 10, epochs=1)
@@ -141,6 +142,7 @@ def test_other_labels_are_learnt_and_the_test_images_keep_theirs():
     assert Trainer("normface", labels=labels, epochs=1).retrain().test_accuracy > 0.8
 
 
+@pytest.mark.full
 def test_images_of_label_minus_1_are_left_out():
     (_, labels), _ = load_mnist()
     few = np.where(np.arange(60_000) < 6_000, labels.astype(int), -1)
@@ -450,6 +452,7 @@ def prepared(times):
     return lambda: keras.Sequential([Prepare(), LAYERS.Flatten(), LAYERS.Dense(2)])
 
 
+@pytest.mark.full
 def test_another_layer_of_the_same_name_has_its_own_images():
     one, none = (Trainer(encoder=prepared(t), digits=(0, 1), epochs=1, frames=1) for t in (1 / 255, 0.0))
     assert float(keras.ops.max(one._x)) == pytest.approx(1)

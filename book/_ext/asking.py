@@ -7,6 +7,7 @@ runs here: the book is not built if a claim fails.
 """
 
 import dataclasses
+import functools
 import html
 import json
 import math
@@ -228,7 +229,10 @@ def _choices(asked):
 
 
 def _rows(path):
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else []
+    return _parsed(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+_parsed = functools.cache(yaml.safe_load)  # of each text once: a build asks for it seven times
 
 
 def read(path: Path) -> list[Question]:

@@ -6,6 +6,7 @@ in it; everything else is made from it.
 """
 
 import collections
+import functools
 import random
 import re
 import tempfile
@@ -91,8 +92,13 @@ def _without_database():
 
 
 def released(nb: NotebookNode) -> NotebookNode:
-    """A sheet as students get it: without solutions, hidden tests and notes. The one given may be changed."""
-    return through(_without_database(), nb, {"nbgrader": {}})
+    """A sheet as students get it: without solutions, hidden tests and notes."""
+    return nbformat.reads(_released(nbformat.writes(nb, 4)), 4)
+
+
+@functools.lru_cache(32)  # a build of the book asks twice for each sheet, and nbgrader takes its time
+def _released(text):
+    return nbformat.writes(through(_without_database(), nbformat.reads(text, 4), {"nbgrader": {}}), 4)
 
 
 def release(source: str | Path = "lessons", target: str | Path = "release") -> list[Path]:
