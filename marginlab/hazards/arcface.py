@@ -30,8 +30,9 @@ class acos_at_one:
     )
     why = (
         "d acos(c)/dc = -1/√(1 - c²), infinite at c = ±1, and the chain rule multiplies it by ∇c, which is 0 "
-        "there: ∞·0 is NaN. It need not be exact: the largest float32 below 1 is the cosine of 3.5e-4, and "
-        "smaller angles round to it or to 1. Clipping c to [-1, 1] is no guard: its ends pass the gradient."
+        "there: ∞·0 is NaN. It need not be exact: the largest float32 below 1 is the cosine of 3.5e-4, the "
+        "cosine of a smaller angle rounds to it or to 1, and a computed one may be above 1. Clipping c to "
+        "[-1, 1] is no guard: its ends pass the gradient."
     )
     cure = "Never call acos: `geometry.angle` measures the sine too, and takes atan2 of both."
     met = (
@@ -71,7 +72,8 @@ class sine_from_the_cosine:
     why = (
         "d√(1 - c²)/dc = -c/√(1 - c²), infinite at c = 1. Before that it is merely wrong: near 1 float32 "
         "counts in steps of 6e-8, so that at θ = 1e-3 few digits are left in 1 - c² and the gradient is off "
-        "by per cents, at the worst directions by a tenth or more; at 1e-6 it is NaN."
+        "by per cents, at the worst directions by a tenth or more; at 1e-6 it is NaN in some of them, and "
+        "all wrong in most others."
     )
     cure = (
         "Measure the sine as the length of x̂ - c ŵ, by subtracting vectors and not squares: `geometry.sine`."

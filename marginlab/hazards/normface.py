@@ -190,10 +190,11 @@ class cosines_without_a_scale:
 
 @record
 class scale_from_the_simplex:
-    symptom = "The scale was set by the formula, and the probabilities still stay far from what it promised."
+    symptom = "The scale was set by the formula, and the probabilities still stay far from what was asked."
     why = (
-        "s ≥ (C-1)/C · ln((C-1)P/(1-P)) assumes that all classes are equally far apart, which takes C - 1 "
-        "dimensions. For C = 10 and P = .99 it gives 6.1, and the circle needs 27.7. AdaCos's √2 ln(C-1), "
+        "s ≥ (C-1)/C · ln((C-1)P/(1-P)) is a lower bound for every arrangement, and enough only where all "
+        "classes are equally far apart, which takes C - 1 dimensions. For C = 10 and P = .99 it gives 6.1, "
+        "and the circle needs 27.7. AdaCos's √2 ln(C-1), "
         "3.11 at C = 10, is smaller still: on the circle it allows a probability of "
         f"{budget(10, 2, 'normface', scale=math.sqrt(2) * math.log(9)).best_probability:.2f}."
     )
