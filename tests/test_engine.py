@@ -540,12 +540,17 @@ def test_a_bundle_is_without_comments_and_their_like_in_texts_stays(tmp_path):
  */
 export const a = "http://b"; // at the end
 
-export const f = (x) => /** @type {any} */ (x);
+/* And this. */
+export const f = (x) => {
+  return /** @type {any} */ (x);
+};
 """
     (tmp_path / "a.js").write_text(text)
     made = bundle.bundle("a", here=tmp_path)
-    assert made.split("\n")[1:3] == ['const a = "http://b";', "const f = (x) => (x);"]
-    assert not any(word in made for word in ("whole", "A function", "at the end", "@type", "\n\n"))
+    assert made.split("\n")[1:5] == ['const a = "http://b";', "const f = (x) => {", "return (x);", "};"]
+    assert not any(
+        word in made for word in ("whole", "A function", "at the end", "And this", "@type", "\n\n")
+    )
 
 
 def test_two_modules_of_one_name_are_refused(tmp_path):

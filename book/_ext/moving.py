@@ -69,8 +69,7 @@ def look() -> dict[str, Any]:
 
 
 def _light(text):
-    """Without indents and spaces that code does not need."""
-    text = re.sub(r"^[ \t]+", "", text, flags=re.M)
+    """Without spaces that code does not need."""
     text = re.sub(r"\{ ([\w, ]+) \}", r"{\1}", text).replace(" => ", "=>")
     return re.sub(r"(?<=[,;{(\[])\n+|\n(?=\n)", "", text)  # every statement has its semicolon
 

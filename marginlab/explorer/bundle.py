@@ -45,9 +45,9 @@ IMAGES = {
 }
 IMPORT = re.compile(r'^import (\{[^}]*\}) from "(\.[./\w]*/(\w+)\.js)";$', re.MULTILINE)
 # A page is light, and whoever reads the code reads the modules: comments on lines of their own and at the
-# ends of lines, types, and empty lines.
+# ends of lines, types, empty lines and indents. (Texts of several lines are styles and HTML: they need none.)
 COMMENT = re.compile(
-    r"^[ \t]*(?://[^\n]*|/\*\*(?:(?!\*/).)*\*/[ \t]*)?\n| //[ ][^\n]*$|/\*\*[ ]@type[ ][^\n]*?\*/[ ]",
+    r"^[ \t]*(?://[^\n]*|/\*(?:(?!\*/).)*\*/[ \t]*)?\n| //[ ][^\n]*$|/\*\*[ ]@type[ ][^\n]*?\*/[ ]|^[ \t]+",
     re.MULTILINE | re.DOTALL,
 )
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))", re.MULTILINE)

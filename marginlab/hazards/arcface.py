@@ -66,8 +66,8 @@ class acos_at_one:
 @record
 class sine_from_the_cosine:
     symptom = (
-        "NaN in a training that went well until then. (On our digits the arccos, whose derivative is as "
-        "infinite, does it in two or three dimensions only.)"
+        "NaN in a training that went well until then; on our digits the arccos, whose derivative is as "
+        "infinite, does it in two or three dimensions only."
     )
     why = (
         "d√(1 - c²)/dc = -c/√(1 - c²), infinite at c = 1. Before that it is merely wrong: near 1 float32 "
