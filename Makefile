@@ -19,7 +19,7 @@ help:
 	@echo "make slides make a deck of each chapter from the book, into _build/slides"
 	@echo "make messages       bring the catalogues of the Chinese book up to date, and say what waits"
 	@echo "make lab    open the lessons in JupyterLab"
-	@echo "make test   run the tests                                (30 to 45 minutes)"
+	@echo "make test   run the tests, a sample of each               (15 to 30 minutes)"
 	@echo "make test-all       with every parameter, on PyTorch too, and under other rounding (about two hours)"
 	@echo "make test-rounding  the numerical tests as other processors round"
 	@echo "make bench  measure accuracies, speed and the defaults    (about two hours; make bench-quick: 3 minutes)"
@@ -78,7 +78,7 @@ lab: $(VENV)/.lab
 	@$(VENV)/bin/jupyter lab lessons
 
 test: $(VENV)/.test,book,lab
-	@echo "Running the tests, two files at a time: 30 to 45 minutes on two cores ..."
+	@echo "Running a sample of the tests, two files at a time: 15 to 30 minutes on two cores ..."
 	@$(PY) tests/browser.py
 	@$(TEST)
 

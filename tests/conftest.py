@@ -73,7 +73,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "full: takes minutes; only with --full, as in `make test-all`")
+    config.addinivalue_line("markers", "full: slow; only with --full, as in `make test-all`")
     profile = "marginlab" if BACKEND == "tensorflow" else "other backends"
     settings.load_profile("full" if config.getoption("full") else profile)
 
