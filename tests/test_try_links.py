@@ -140,6 +140,8 @@ def test_every_link_to_an_explorer_asks_for_what_there_is(hints):
     many_of = {name.removesuffix(".ipynb"): many for name, _, many in pages()}
     others = [(name, *it) for name, text, _ in pages() for it in ELSEWHERE.findall(text)]
     assert len(others) >= 5
+    for name, text, _ in pages():
+        assert not name.startswith("lessons/") or len(LINK.findall(text)) >= 4, name
     found += [(name, link, many_of[page]) for name, page, link in others]
     wrong = [(name, link, fault(link, many, hints)) for name, link, many in found]
     assert [row for row in wrong if row[2]] == []
