@@ -93,12 +93,12 @@ def _without_database():
 
 def released(nb: NotebookNode) -> NotebookNode:
     """A sheet as students get it: without solutions, hidden tests and notes."""
-    return nbformat.reads(_released(nbformat.writes(nb, 4)), 4)
+    return nbformat.reads(_released(nbformat.writes(nb)), 4)
 
 
 @functools.lru_cache(32)  # a build of the book asks twice for each sheet, and nbgrader takes its time
 def _released(text):
-    return nbformat.writes(through(_without_database(), nbformat.reads(text, 4), {"nbgrader": {}}), 4)
+    return nbformat.writes(through(_without_database(), nbformat.reads(text, 4), {"nbgrader": {}}))
 
 
 def release(source: str | Path = "lessons", target: str | Path = "release") -> list[Path]:
