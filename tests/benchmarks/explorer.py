@@ -26,8 +26,9 @@ import numpy as np
 import psutil
 from parts import write
 from playwright.sync_api import sync_playwright
+from run import the_demo
 
-from marginlab import Trainer, explore
+from marginlab import Trainer, explore, load_mnist
 from marginlab.explorer import page as built
 from marginlab.family import FAMILY
 
@@ -167,6 +168,14 @@ def write_page(folder):
     return cell
 
 
+def demo_seconds():
+    """Its three epochs, by the time of one: beside the page's run, on the same machine."""
+    (x, y), _ = load_mnist()
+    demo, start = the_demo(x, y), time.perf_counter()
+    demo.fit(x, y, batch_size=32, verbose=0)
+    return 3 * (time.perf_counter() - start)
+
+
 def in_the_page(moves, folder):
     """Latencies, accuracies, weights and smoothness of the page's own engine."""
     cell = write_page(folder)
@@ -205,6 +214,7 @@ def in_the_page(moves, folder):
                 accuracies.setdefault(head, []).append(float(re.match(r"[\d.]+", words)[0]) / 100)
         chromium.close()
     return latencies(log) | {
+        "the_demos_own_training_s": demo_seconds(),
         "frames_drawn_a_second": rate,
         "tasks_over_50_ms": {"count": len(long), "worst": max(long, default=0)},
         "accuracies": accuracies,

@@ -369,6 +369,19 @@ def growth(quick):
     return rows
 
 
+def the_demo(x, y):
+    """The demo's network with its CosFace layer, compiled, as it trains: batches of 32, three epochs."""
+    import keras
+
+    from marginlab.reproduce import SECTIONS, DemoModel
+
+    keras.utils.set_random_seed(1)
+    demo = DemoModel(next(s for s in SECTIONS if s.name == "CosFace").layer())
+    demo.compile(optimizer="adam", jit_compile=False)  # the faster of the two for this network
+    demo.fit(x[:3200], y[:3200], batch_size=32, verbose=0)
+    return demo
+
+
 def retraining(quick):
     """One head on all 60,000 images, against the demo's training and the floor of its matrix products."""
     import keras
@@ -376,19 +389,15 @@ def retraining(quick):
 
     from marginlab import MarginClassifier, Trainer, encoders, load_mnist
     from marginlab import heads as layers
-    from marginlab.reproduce import SECTIONS, DemoModel
 
     (x, y), _ = load_mnist()
     trainer = Trainer("arcface")
     trainer.retrain()
-    keras.utils.set_random_seed(1)
-    demo = DemoModel(next(s for s in SECTIONS if s.name == "CosFace").layer())
-    demo.compile(optimizer="adam", jit_compile=False)  # the faster of the two for this network
+    demo = the_demo(x, y)
     ours = MarginClassifier(encoders.fast(), layers.ArcFace(10, margin=0.3, scale=30.0))
     ours.compile(optimizer=keras.optimizers.Adam(0.003))
     # What is timed is an epoch, or a part of one: the first trace and compilation are left out.
     share = 10 if quick else 1
-    demo.fit(x[:3200], y[:3200], batch_size=32, verbose=0)
     ours.fit(x[:12000], y[:12000], batch_size=120, verbose=0)
     times = {"demo": [], "stock fit": [], "retrain": []}
     for _ in range(2 if quick else 5):
