@@ -251,7 +251,6 @@ def test_small_run_leaves_the_full_one(small):
     assert {path.name for path in out.iterdir()} == names | figures
 
 
-@pytest.mark.full
 def test_small_run_prints_progress_and_table(small):
     _, printed = small
     progress = [line for line in printed.splitlines() if "epoch 1/1" in line]
